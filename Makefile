@@ -1,0 +1,42 @@
+# Firmground: `make demo` and `make test` each set up what they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+ARGS ?=
+
+.PHONY: setup demo test lint bench recorded picture clean
+
+setup: $(STAMP)
+
+# Python 3.11 and its venv module are all that is needed beside make; both are checked by name.
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or later is needed; try: make PYTHON=python3.11"; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' || sh deploy/install-venv.sh
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(STAMP)
+
+demo: setup
+	$(BIN)/firmground demo $(ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/pytest -n 2 $(ARGS)
+
+recorded: setup
+	$(BIN)/pytest -m recorded $(ARGS)
+
+bench: setup
+	$(BIN)/python tests/bench.py $(ARGS)
+
+picture: setup
+	$(BIN)/python docs/picture.py docs/map.svg
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,221 @@
+"""
+One TOML file per machine becomes one frozen `Config` before anything opens.
+
+Every error names the file, the section, the key and what is allowed. `site_of` gives the pure core what it needs of
+it, with the named profile filled in.
+"""
+
+import difflib
+import importlib.resources
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from controller.core.site import (
+    Head,
+    Identifier,
+    LinkTiming,
+    PositionSource,
+    Profile,
+    Section,
+    Site,
+    Task,
+    Vehicle,
+)
+from firmware_bridge.codec.line import LineFormat
+from firmware_bridge.errors import ConfigError
+
+_T = TypeVar("_T")
+
+
+class Machine(Section, frozen=True, kw_only=True):
+    """Which machine this is, where it works and to which quality limits."""
+
+    id: Identifier
+    site: Identifier
+    profile: Identifier
+
+
+class Link(Section, frozen=True, kw_only=True):
+    """
+    One port and what speaks on it. `latency_ms` and `latency_error_ms` as `LinkTiming` defines them.
+
+    system_id : the MAVLink system to listen to; others are counted and refused
+    line      : the format of a plain-line instrument
+    """
+
+    name: Identifier
+    protocol: Literal["head", "gnss", "mavlink", "line"]
+    port: str | None = None
+    baud: Annotated[int, Meta(ge=300, le=4_000_000)] = 115_200
+    timebase: Literal["host", "utc"] = "host"
+    latency_ms: Annotated[float, Meta(ge=0.0, le=2000.0)] | None = None
+    latency_error_ms: Annotated[float, Meta(ge=0.0, le=500.0)] | None = None
+    heading_offset_deg: Annotated[float, Meta(ge=-180.0, le=180.0)] = 0.0
+    system_id: Annotated[int, Meta(ge=1, le=255)] | None = None
+    line: LineFormat | None = None
+
+
+class Config(Section, frozen=True, kw_only=True):
+    """A machine's whole configuration."""
+
+    format: Literal[1]
+    machine: Machine
+    vehicle: Vehicle
+    position: PositionSource
+    link: Annotated[tuple[Link, ...], Meta(min_length=1, max_length=32)]
+    head: Annotated[tuple[Head, ...], Meta(max_length=8)]
+    task: Task | None = None
+
+
+def read_config(path: Path) -> Config:
+    """Read and check a configuration file; raises `ConfigError`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    return parse_config(text, str(path))
+
+
+def parse_config(text: str, source: str) -> Config:
+    """Check a configuration's text; `source` is what error messages call it. Raises `ConfigError`."""
+    config = decode_toml(text, Config, source)
+    _check_references(config, source)
+    return config
+
+
+def load_profile(name: str) -> Profile:
+    """One of the profiles that ship with the package; raises `ConfigError` with the names there are."""
+    folder = importlib.resources.files("controller") / "profiles"
+    file = folder / f"{name}.toml"
+    if not file.is_file():
+        names = sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir())
+        raise ConfigError(f"[machine] profile: there is no profile {name!r}; there are {', '.join(names)}")
+    return decode_toml(file.read_text(encoding="utf-8"), Profile, f"profile {name}")
+
+
+def site_of(config: Config, utc_at_mono_zero_ns: int | None = None) -> Site:
+    """What the core is told of a configuration; raises `ConfigError` for an unknown profile."""
+    timings = tuple(
+        LinkTiming(
+            name=link.name,
+            timebase=link.timebase,
+            latency_ms=link.latency_ms,
+            latency_error_ms=link.latency_error_ms,
+        )
+        for link in config.link
+    )
+    return Site(
+        machine=config.machine.id,
+        site=config.machine.site,
+        task=config.task,
+        vehicle=config.vehicle,
+        position=config.position,
+        heads=config.head,
+        links=timings,
+        profile=load_profile(config.machine.profile),
+        utc_at_mono_zero_ns=utc_at_mono_zero_ns,
+    )
+
+
+def decode_toml(text: str, kind: type[_T], source: str) -> _T:
+    """TOML text as a checked record; raises `ConfigError` that names section, key and what is allowed."""
+    try:
+        return msgspec.toml.decode(text, type=kind)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{source}: {_explain(error, kind)}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{source}: not valid TOML: {error}") from error
+
+
+def _check_references(config: Config, source: str) -> None:
+    """What spans sections: names are unique, links exist and speak what is expected of them."""
+    protocols: dict[str, str] = {}
+    for link in config.link:
+        if link.name in protocols:
+            raise ConfigError(f"{source}: [[link]] name: {link.name!r} is used twice; names must differ")
+        if (link.protocol == "line") != (link.line is not None):
+            raise ConfigError(
+                f"{source}: [[link]] {link.name}: a [link.line] table belongs to protocol \"line\" and to no other"
+            )
+        protocols[link.name] = link.protocol
+    wanted = [("[position] link", config.position.link, ("gnss", "mavlink"))]
+    if config.position.heading_link not in (None, config.position.link):
+        raise ConfigError(
+            f"{source}: [position] heading_link: heading is read from the fixes of the position link; "
+            f"write {config.position.link!r} or leave it out"
+        )
+    if config.position.attitude_link is not None:
+        wanted.append(("[position] attitude_link", config.position.attitude_link, ("mavlink",)))
+    wanted += [(f"[[head]] {head.id}: link", head.link, ("head", "line")) for head in config.head]
+    for where, name, allowed in wanted:
+        if name not in protocols:
+            known = ", ".join(sorted(protocols))
+            raise ConfigError(f"{source}: {where}: there is no link {name!r}; configured links are {known}")
+        if protocols[name] not in allowed:
+            raise ConfigError(
+                f"{source}: {where}: link {name!r} speaks {protocols[name]}; needed is {' or '.join(allowed)}"
+            )
+    _check_heads(config, protocols, source)
+
+
+def _check_heads(config: Config, protocols: dict[str, str], source: str) -> None:
+    links = [head.link for head in config.head]
+    if len(set(links)) != len(links) or len({head.id for head in config.head}) != len(links):
+        raise ConfigError(f"{source}: [[head]]: each head needs an id and a link of its own")
+    for head in config.head:
+        is_line = protocols[head.link] == "line"
+        if is_line != bool(head.channels) or is_line != (head.rate_hz is not None):
+            raise ConfigError(
+                f"{source}: [[head]] {head.id}: channels and rate_hz belong to heads on plain lines and to no others; "
+                "a head with the head protocol states its own"
+            )
+        line = next(link.line for link in config.link if link.name == head.link)
+        if line is not None and [channel.name for channel in line.channels] != [c.name for c in head.channels]:
+            raise ConfigError(
+                f"{source}: [[head]] {head.id}: its channels must be those of link {head.link!r}, in the same order"
+            )
+
+
+def _explain(error: msgspec.ValidationError, kind: Any) -> str:
+    """A validation error with its place as a person would write it: `[link 2] latency_ms`."""
+    text, _, path = str(error).partition(" - at `$")
+    place = _place(path.rstrip("`"))
+    unknown = re.search(r"unknown field `(.+)`", text)
+    if unknown:
+        key = unknown.group(1)
+        known = sorted(_field_names(kind))
+        close = difflib.get_close_matches(key, known, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        return f"{place}: unknown key {key!r}{hint}"
+    return f"{place}: {text[:1].lower()}{text[1:]}"
+
+
+def _place(path: str) -> str:
+    """`.link[1].latency_ms` -> `[link 2] latency_ms`."""
+    parts = [re.sub(r"\[(\d+)\]", lambda m: f" {int(m.group(1)) + 1}", part) for part in path.split(".") if part]
+    if not parts:
+        return "top level"
+    if len(parts) == 1:
+        return parts[0] if " " not in parts[0] else f"[{parts[0]}]"
+    return f"[{'.'.join(parts[:-1])}] {parts[-1]}"
+
+
+def _field_names(kind: Any) -> set[str]:
+    """All keys that may stand anywhere in a record type: what a misspelt one is compared with."""
+    names: set[str] = set()
+    pending = [msgspec.inspect.type_info(kind)]
+    while pending:
+        info = pending.pop()
+        if isinstance(info, msgspec.inspect.StructType):
+            for field in info.fields:
+                names.add(field.encode_name)
+                pending.append(field.type)
+        elif isinstance(info, msgspec.inspect.UnionType):
+            pending.extend(info.types)
+        elif isinstance(info, msgspec.inspect.VarTupleType):
+            pending.append(info.item_type)
+    return names

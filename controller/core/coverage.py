@@ -1,0 +1,141 @@
+"""
+The sound rule: which cells were wholly within reach of a true sample.
+
+A subcell (half a cell a side) is *seen* when its farthest corner lies within a channel's detection radius, shrunk by
+the sample's independent error, of each of n consecutive samples, n being the alarm's minimum length. A pass's seen
+subcells are united over its channels and samples, then eroded by the error common to the pass; a cell whose four
+subcells remain is credited. Why this is sound: take any point x of a credited cell and the true common error c,
+|c| <= e_c. The point x + c lies in a seen subcell, so for n consecutive samples at reported places s_i the distance
+|x + c - s_i| <= r - e_i; the true places are s_i - c - w_i with |w_i| <= e_i, hence |x - true_i| <= r. Nothing is
+assumed of the path: it may turn, reverse or stop. Distances are integers in tenths of a millimetre.
+"""
+
+import math
+
+import numpy as np
+
+from controller.core.tiles import CELL_DMM
+from firmware_bridge.records import BoolArray, IntArray
+
+SUBCELL_DMM = CELL_DMM // 2  # two a side: the seam between adjacent channels closes to half a cell
+QUANTUM_DMM = 1  # positions are rounded to whole dmm in both axes: at most 0.71 dmm off
+
+
+def seen_subcells(position_dmm: IntArray, radius_dmm: IntArray, samples: int = 1) -> IntArray:
+    """
+    Subcells seen by each channel of consecutive samples.
+
+    position_dmm : int64 (n, channels, 2) - east, north of the coil as reported
+    radius_dmm   : int64 (n, channels) - detection radius less independent error; <= 0 where the sample earns nothing
+    samples      : consecutive samples that must all reach (n of the alarm)
+    Returns int64 (k, 2) - unique (column, row) of subcells, sorted by row and column.
+    """
+    windows = len(position_dmm) - samples + 1
+    if windows < 1 or radius_dmm.max(initial=0) <= QUANTUM_DMM:
+        return np.empty((0, 2), dtype=np.int64)
+    reach = int(radius_dmm.max()) // SUBCELL_DMM + 1
+    offsets = np.arange(-reach, reach + 1, dtype=np.int64)
+    base = position_dmm[:windows] // SUBCELL_DMM
+    columns = base[:, :, 0, None] + offsets
+    rows = base[:, :, 1, None] + offsets
+    is_seen = np.ones((*base.shape[:2], len(offsets), len(offsets)), dtype=np.bool_)
+    for step in range(samples):
+        window = slice(step, step + windows)
+        radius = radius_dmm[window] - QUANTUM_DMM
+        across = _farthest(columns, position_dmm[window, :, 0])
+        along = _farthest(rows, position_dmm[window, :, 1])
+        square = across[:, :, None, :] ** 2 + along[:, :, :, None] ** 2
+        is_seen &= (square <= (radius**2)[:, :, None, None]) & (radius > 0)[:, :, None, None]
+    sample, channel, row, column = np.nonzero(is_seen)
+    return unique_cells(np.stack([columns[sample, channel, column], rows[sample, channel, row]], axis=1))
+
+
+def _farthest(cells: IntArray, position: IntArray) -> IntArray:
+    """Distance along one axis from a position to the farther side of each subcell."""
+    centre = cells * SUBCELL_DMM + SUBCELL_DMM // 2
+    farthest: IntArray = np.abs(centre - position[:, :, None]) + SUBCELL_DMM // 2
+    return farthest
+
+
+def credited_cells(subcells: IntArray, common_error_dmm: int) -> IntArray:
+    """
+    Cells that stay covered whatever the common error was.
+
+    subcells         : int64 (k, 2) - (column, row) of all subcells seen within one pass, in any order
+    common_error_dmm : bound on the error common to the pass
+    Returns int64 (m, 2) - (column, row) of cells.
+    """
+    if len(subcells) == 0:
+        return np.empty((0, 2), dtype=np.int64)
+    # An even corner makes subcells 2k and 2k + 1 the halves of cell k; the margin keeps erosion inside the array.
+    reach = _reach(common_error_dmm)
+    corner = (subcells.min(axis=0) - reach - 2) // 2 * 2
+    size = (subcells.max(axis=0) - corner + reach + 4) // 2 * 2
+    raster = np.zeros((size[1], size[0]), dtype=np.bool_)
+    raster[subcells[:, 1] - corner[1], subcells[:, 0] - corner[0]] = True
+    eroded = erode(raster, common_error_dmm)
+    whole = eroded[0::2, 0::2] & eroded[0::2, 1::2] & eroded[1::2, 0::2] & eroded[1::2, 1::2]
+    row, column = np.nonzero(whole)
+    cells: IntArray = np.stack([column, row], axis=1) + corner // 2
+    return cells
+
+
+def erode(raster: BoolArray, radius_dmm: int) -> BoolArray:
+    """
+    Subcells all of whose points stay inside the raster when moved by up to `radius_dmm` in any direction.
+
+    Outside the array is outside the raster. Row by row: a subcell needs every neighbour whose nearest corner is
+    within the radius.
+    """
+    if radius_dmm <= 0:
+        return raster.copy()
+    reach = _reach(radius_dmm)
+    padded = np.pad(raster, reach)
+    height, width = raster.shape
+    sums = np.zeros((padded.shape[0], padded.shape[1] + 1), dtype=np.int32)
+    np.cumsum(padded, axis=1, out=sums[:, 1:])
+    result = np.ones_like(raster)
+    for row in range(-reach, reach + 1):
+        gap = max(abs(row) - 1, 0) * SUBCELL_DMM
+        if gap > radius_dmm:
+            continue
+        half = math.isqrt(radius_dmm**2 - gap**2) // SUBCELL_DMM + 1
+        lines = sums[reach + row : reach + row + height]
+        left = reach - half
+        full = lines[:, left + 2 * half + 1 : left + 2 * half + 1 + width] - lines[:, left : left + width]
+        result &= full == 2 * half + 1
+    return result
+
+
+def _reach(radius_dmm: int) -> int:
+    """Subcells on either side that a move of `radius_dmm` can touch."""
+    return radius_dmm // SUBCELL_DMM + 1 if radius_dmm > 0 else 0
+
+
+def footprint_cells(position_dmm: IntArray, radius_dmm: int) -> IntArray:
+    """
+    Cells whose centre lies within a radius of any of the points: what was passed, for drawing and for reasons.
+
+    position_dmm : int64 (n, 2)       Returns int64 (k, 2) - unique (column, row).
+    """
+    if len(position_dmm) == 0:
+        return np.empty((0, 2), dtype=np.int64)
+    reach = radius_dmm // CELL_DMM + 1
+    offsets = np.arange(-reach, reach + 1, dtype=np.int64)
+    base = position_dmm // CELL_DMM
+    columns = base[:, 0, None] + offsets
+    rows = base[:, 1, None] + offsets
+    across = columns * CELL_DMM + CELL_DMM // 2 - position_dmm[:, 0, None]
+    along = rows * CELL_DMM + CELL_DMM // 2 - position_dmm[:, 1, None]
+    point, row, column = np.nonzero(across[:, None, :] ** 2 + along[:, :, None] ** 2 <= radius_dmm**2)
+    return unique_cells(np.stack([columns[point, column], rows[point, row]], axis=1))
+
+
+def unique_cells(cells: IntArray) -> IntArray:
+    """(column, row) pairs without repetition, sorted by row and then column."""
+    if len(cells) == 0:
+        return cells
+    low = cells.min(axis=0)
+    width = int(cells[:, 0].max() - low[0]) + 1
+    keys = np.unique((cells[:, 1] - low[1]) * width + (cells[:, 0] - low[0]))
+    return np.stack([keys % width + low[0], keys // width + low[1]], axis=1)

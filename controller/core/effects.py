@@ -1,0 +1,323 @@
+"""
+What `step` returns: commands to heads, events for the ledger, placed samples, a snapshot.
+
+Events are the ledger's records: the `kind` tag names them there. Positions in the east-north plane of the task are
+integers in tenths of a millimetre, so that the record is the same wherever it is derived.
+"""
+
+import msgspec
+
+from controller.core.inputs import Calibration
+from firmware_bridge.records import BoolArray, FloatArray, IntArray, MonoNs, Record, UtcNs
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
+    """Something that goes into the ledger. `mono_ns`: when the core decided it."""
+
+    mono_ns: MonoNs
+    utc_ns: UtcNs | None
+
+
+class OriginLatched(Event, frozen=True, kw_only=True, tag="origin_latched"):
+    """The session's origin turned out to be less than live; it never turns back (P8)."""
+
+    origin: str
+    cause: str
+
+
+class PlaneSet(Event, frozen=True, kw_only=True, tag="plane_set"):
+    """The origin of the east-north plane of this session, from the task or from the first fix."""
+
+    task: str | None
+    latitude_deg: float
+    longitude_deg: float
+    altitude_m: float
+
+
+class HeadIdentified(Event, frozen=True, kw_only=True, tag="head_identified"):
+    """A head's dictionary arrived or changed; a change ends the open block."""
+
+    head: str
+    dictionary_id: int
+    model: str
+    firmware: str
+    serial: str
+    channels: tuple[str, ...]
+
+
+class SpecSet(Event, frozen=True, kw_only=True, tag="spec_set"):
+    """A calibration was accepted: the search specification that credit is earned under. `spec` is its hash."""
+
+    spec: str
+    profile: str
+    calibration: Calibration
+
+
+class RequestRefused(Event, frozen=True, kw_only=True, tag="request_refused"):
+    """A request could not be carried out, and why."""
+
+    request: str
+    person: str
+    why: str
+
+
+class CheckBegun(Event, frozen=True, kw_only=True, tag="check_begun"):
+    """A function check began."""
+
+    head: str
+    check: int
+    person: str
+
+
+class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One measured value of a check with the limits in force."""
+
+    part: str
+    channel: str | None
+    value: float | None
+    low: float | None
+    high: float | None
+    passed: bool
+
+
+class CheckEnded(Event, frozen=True, kw_only=True, tag="check_ended"):
+    """A function check ended with every value that was measured, kept whether it passed or not."""
+
+    head: str
+    check: int
+    person: str
+    passed: bool
+    results: tuple[CheckResult, ...]
+
+
+class BlockOpened(Event, frozen=True, kw_only=True, tag="block_opened"):
+    """Credit may be earned from here on, provisionally, under this specification."""
+
+    head: str
+    block: int
+    spec: str
+    check: int
+
+
+class BlockEnded(Event, frozen=True, kw_only=True, tag="block_ended"):
+    """No more credit goes into this block; it waits for its verdict."""
+
+    head: str
+    block: int
+    why: str
+
+
+class Verdict(Event, frozen=True, kw_only=True, tag="verdict"):
+    """What a block is worth; of several the highest number wins. `state`: `passed` or `voided`."""
+
+    block: int
+    number: int
+    state: str
+    cause: str
+
+
+class AlarmRaised(Event, frozen=True, kw_only=True, tag="alarm_raised"):
+    """
+    An anomaly, at once, from samples and time alone. `check`: the function check it was raised in, if any.
+
+    sample_ns : when the completing sample was taken, on the monotonic clock; None where the head's clock is unknown
+    value     : of the strongest channel; None for a saturated channel that has no baseline yet
+    """
+
+    alarm: int
+    head: str
+    channels: tuple[str, ...]
+    sequence: int
+    sample_ns: MonoNs | None
+    value: float | None
+    threshold: float
+    check: int | None
+
+
+class AlarmEnded(Event, frozen=True, kw_only=True, tag="alarm_ended"):
+    """The signal of an alarm has ended; the alarm stays open."""
+
+    alarm: int
+    head: str
+    channels: tuple[str, ...]
+    peak: float | None
+    peak_channel: str
+    peak_index: int
+    samples: int
+
+
+class AlarmLocated(Event, frozen=True, kw_only=True, tag="alarm_located"):
+    """Where the strongest sample of an alarm was taken. `error_m`: bound at the profile's confidence."""
+
+    alarm: int
+    east_dmm: int
+    north_dmm: int
+    latitude_deg: float
+    longitude_deg: float
+    error_m: float | None
+    error_95_m: float | None
+
+
+class AlarmUnlocated(Event, frozen=True, kw_only=True, tag="alarm_unlocated"):
+    """No position could be given to an alarm: it must be marked by hand."""
+
+    alarm: int
+    reasons: tuple[str, ...]
+
+
+class AlarmAcknowledged(Event, frozen=True, kw_only=True, tag="alarm_acknowledged"):
+    """A person has heard the alarm; it stays open."""
+
+    alarm: int
+    person: str
+
+
+class ReasonValue(msgspec.Struct, frozen=True, kw_only=True):
+    """A reason with the value that was measured and the limit in force."""
+
+    reason: str
+    value: float | None
+    limit: float | None
+
+
+class CreditState(Event, frozen=True, kw_only=True, tag="credit_state"):
+    """What withholds a head's credit has changed; no reasons: it is counting. Worst channel's value for each."""
+
+    head: str
+    reasons: tuple[ReasonValue, ...]
+
+
+class Paused(Event, frozen=True, kw_only=True, tag="paused"):
+    """A person paused or resumed credit."""
+
+    person: str
+    is_paused: bool
+
+
+class ReasonSetNamed(Event, frozen=True, kw_only=True, tag="reason_set_named"):
+    """Interns a set of reasons: tiles name it by `index` (1..255) from here on."""
+
+    index: int
+    reasons: tuple[str, ...]
+
+
+class TileWritten(Event, frozen=True, kw_only=True, tag="tile"):
+    """
+    The state of one tile of 256 x 256 cells of 0.05 m after a second's work; the highest version wins.
+
+    block : 0 holds ground passed outside any block
+    tx, ty: tile column (east) and row (north) from the plane's origin
+    cells : uint8, two planes of 256 x 256, row-major from the south-west: cell state (`CellMark`), reason set index
+    """
+
+    spec: str | None
+    block: int
+    tx: int
+    ty: int
+    version: int
+    cells: bytes
+
+
+class LinkCounters(Event, frozen=True, kw_only=True, tag="link_counters"):
+    """What the core refused of a link's good records, in total, whenever that has changed."""
+
+    link: str
+    refused: int
+    cause: str
+
+
+class SessionEnded(Event, frozen=True, kw_only=True, tag="session_ended"):
+    """The session was closed in order, with its totals."""
+
+    person: str
+    samples: int
+    samples_placed: int
+    alarms: int
+    blocks_open: int
+
+
+AnyEvent = (
+    OriginLatched
+    | PlaneSet
+    | HeadIdentified
+    | SpecSet
+    | RequestRefused
+    | CheckBegun
+    | CheckEnded
+    | BlockOpened
+    | BlockEnded
+    | Verdict
+    | AlarmRaised
+    | AlarmEnded
+    | AlarmLocated
+    | AlarmUnlocated
+    | AlarmAcknowledged
+    | CreditState
+    | Paused
+    | ReasonSetNamed
+    | TileWritten
+    | LinkCounters
+    | SessionEnded
+)
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """A message for a detector head (`OutputCommand`, `TimeQuery`, `DictionaryRequest`)."""
+
+    link: str
+    record: Record
+
+
+class PlacedSamples(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """
+    Consecutive samples of one head after placement, with what was decided about each.
+
+    sequence    : int64 (n,)            device_time_ns : int64 (n,) or None
+    utc_ns      : int64 (n,) or None where no UTC is known
+    position_dmm: int64 (n, channels, 2) east, north of each coil; only where `is_placed`
+    is_placed   : bool (n,)
+    error_95_m  : float64 (n,), NaN where the receiver stated none
+    values      : float64 (n, channels), the reading as received
+    reasons     : int64 (n, channels), sets of `Reason` bits; 0 is a sample within every limit
+    """
+
+    head: str
+    link: str
+    channels: tuple[str, ...]
+    sequence: IntArray
+    device_time_ns: IntArray | None
+    utc_ns: IntArray | None
+    position_dmm: IntArray
+    is_placed: BoolArray
+    error_95_m: FloatArray
+    values: FloatArray
+    reasons: IntArray
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """The state that screens show; newest wins. Ages in nanoseconds, None where nothing was ever received."""
+
+    now_ns: MonoNs
+    origin: str
+    fix_class: str | None
+    fix_age_ns: int | None
+    position_dmm: tuple[int, int] | None
+    heading_deg: float | None
+    speed_m_s: float | None
+    heads: tuple[str, ...]
+    credit: tuple[tuple[str, ...], ...]
+    open_alarms: int
+
+
+class Effects(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What to do now, in this order: commands (an alarm's lamp and buzzer first), events, then everything else.
+
+    is_commit : this turn ends a second of work; the store anchors the logged inputs here
+    """
+
+    commands: tuple[Command, ...] = ()
+    events: tuple[AnyEvent, ...] = ()
+    placed: tuple[PlacedSamples, ...] = ()
+    snapshot: Snapshot | None = None
+    is_commit: bool = False

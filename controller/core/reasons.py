@@ -1,0 +1,75 @@
+"""
+Why ground does not count: the reasons, their strength, and sets of them as bit masks.
+
+A set of reasons is an `int` (or an int64 array) with bit `reason.value` set, so that whole blocks of samples are
+judged in array operations. The enum's order is its strength: the *primary* reason of a set is its strongest member,
+and strongest are those that say nothing could have been detected at all.
+"""
+
+import enum
+from collections.abc import Iterable
+
+
+class Reason(enum.IntEnum):
+    """Why a sample earns no credit; a smaller value is a weaker reason."""
+
+    NOT_CHECKED = 0  # no passed function check, or no calibration, stands behind this head
+    CHECK_EXPIRED = 1
+    CHECK_FAILED = 2
+    PAUSED = 3  # the operator or an open check withholds credit
+    SAMPLE_GAP = 4
+    TOO_FAST = 5
+    ATTITUDE_UNKNOWN = 6
+    HEADING_UNKNOWN = 7
+    CLOCK_UNSYNCED = 8
+    POSITION_ERROR = 9  # the stated error is missing or above its limit
+    FIX_CLASS = 10
+    FIX_STALE = 11  # the fixes on either side are too far apart in time
+    BASE_CHANGED = 12
+    POSITION_JUMP = 13
+    NO_FIX = 14
+    ALARM_PATH_UNPROVEN = 15
+    RECOVERING = 16  # the channel has just come out of saturation
+    BASELINE_UNSETTLED = 17
+    NOISE_UNKNOWN = 18
+    NOISE_HIGH = 19
+    SATURATED = 20
+    HEAD_FAULT = 21  # the head, or a stuck or missing channel, says so itself
+    HEAD_SILENT = 22
+
+    @property
+    def label(self) -> str:
+        """The name users and records see: `not_checked`."""
+        return self.name.lower()
+
+    @property
+    def bit(self) -> int:
+        """This reason as a set of one."""
+        return 1 << self.value
+
+
+NO_REASONS = 0
+
+
+def mask_of(reasons: Iterable[Reason]) -> int:
+    """The set of the given reasons."""
+    mask = NO_REASONS
+    for reason in reasons:
+        mask |= reason.bit
+    return mask
+
+
+def members(mask: int) -> tuple[Reason, ...]:
+    """The reasons of a set, strongest first."""
+    return tuple(reason for reason in reversed(Reason) if mask & reason.bit)
+
+
+def primary(mask: int) -> Reason:
+    """The strongest reason of a set that is not empty."""
+    assert mask > 0, "an empty set has no primary reason"
+    return Reason(mask.bit_length() - 1)
+
+
+def labels(mask: int) -> tuple[str, ...]:
+    """The names of a set's reasons, strongest first."""
+    return tuple(reason.label for reason in members(mask))

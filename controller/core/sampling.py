@@ -1,0 +1,306 @@
+"""
+Samples of one head, from arrival to the queue that waits for fixes: identity, time, detection, alarm.
+
+The alarm is decided here, from samples and time alone; nothing below this module can delay or clear one (P2).
+"""
+
+import math
+
+import numpy as np
+
+from controller.core import checks
+from controller.core.alarms import NEXT, Alarm, AlarmInput, AlarmState
+from controller.core.detection import Detector, SignalEdge
+from controller.core.effects import AlarmEnded, AlarmRaised, HeadIdentified
+from controller.core.inputs import CheckPart
+from controller.core.mapping import NO_BLOCK
+from controller.core.reasons import Reason, mask_of
+from controller.core.rules import Measured
+from controller.core.state import PENDING_BLOCKS_MAX, HeadState, Outbox, PendingSamples, State
+from controller.core.timebase import MS, SECOND
+from firmware_bridge.records import (
+    DictionaryRequest,
+    FloatArray,
+    HeadDictionary,
+    IntArray,
+    MonoNs,
+    OutputCommand,
+    SampleBlock,
+    TimeQuery,
+)
+
+QUERY_NS = SECOND  # between time queries
+QUERY_FIRST_NS = SECOND // 10  # while the clock has too few replies
+REQUEST_NS = SECOND  # between requests for a dictionary
+OUTPUT_RETRY_NS = 200 * MS
+OUTPUT_ATTEMPTS = 3  # after these the alarm path no longer counts as proven
+
+
+def identify(state: State, head: HeadState, dictionary: HeadDictionary, now_ns: MonoNs, out: Outbox) -> bool:
+    """A dictionary arrived; True where it is a different one, so that what stood on the old must end."""
+    if dictionary.dictionary_id == head.dictionary_id:
+        return False
+    cut_signal(state, head, now_ns, out)
+    head.dictionary_id = dictionary.dictionary_id
+    coils = np.array([channel.position_m for channel in dictionary.channels])
+    _set_channels(state, head, tuple(c.name for c in dictionary.channels), coils, dictionary.rate_hz)
+    head.clock.reset()
+    out.events.append(
+        HeadIdentified(
+            mono_ns=now_ns,
+            utc_ns=state.utc_ns(now_ns),
+            head=head.head.id,
+            dictionary_id=dictionary.dictionary_id,
+            model=dictionary.model,
+            firmware=dictionary.firmware,
+            serial=dictionary.serial,
+            channels=head.channels,
+        )
+    )
+    return True
+
+
+def take_samples(state: State, head: HeadState, block: SampleBlock, arrival_ns: MonoNs, now_ns: MonoNs, out: Outbox) -> None:
+    """Time, judge and queue a block of samples, and raise or end the alarm that they make."""
+    if head.detector is None and head.head.channels:
+        coils = np.array([channel.position_m for channel in head.head.channels])
+        _set_channels(state, head, tuple(c.name for c in head.head.channels), coils, head.head.rate_hz or 1.0)
+    detector = head.detector
+    if detector is None or block.values.shape[1] != len(head.channels):
+        state.refuse(head.head.link, "samples without a dictionary", len(block.sequence))
+        return
+    first_index = detector.index
+    times_ns, time_error_ns = _sample_times(head, block, arrival_ns)
+    detected = detector.detect(block.values, block.status)
+    _note_noise(state, head, detector)
+    if head.check is not None:
+        checks.watch(head.check, detected.signal, detector.threshold)
+    for edge in detected.edges:
+        _take_edge(state, head, edge, block, times_ns if time_error_ns is not None else None, now_ns, out)
+    if head.alarm is not None:
+        head.alarm.peak_channel, head.alarm.peak_index = detector.peak
+    block_numbers, standing = _standing(state, head, times_ns)
+    reasons = detected.reasons | standing[:, None] | _gaps(state, head, block, times_ns)[:, None]
+    if time_error_ns is None or time_error_ns > state.site.profile.clock_error_ms_max * MS:
+        reasons |= Reason.CLOCK_UNSYNCED.bit
+    head.samples += len(block.sequence)
+    head.last_arrival_ns = arrival_ns
+    if len(head.pending) >= PENDING_BLOCKS_MAX:
+        state.refuse(head.head.link, "queue for positions full", len(head.pending.popleft().index))
+    head.pending.append(
+        PendingSamples(
+            arrival_ns=arrival_ns,
+            index=first_index + np.arange(len(block.sequence), dtype=np.int64),
+            sequence=block.sequence,
+            device_time_ns=block.device_time_ns,
+            times_ns=times_ns,
+            time_error_ns=time_error_ns,
+            values=block.values,
+            block=block_numbers,
+            reasons=reasons,
+            lever_m=head.lever_m,
+            channels=head.channels,
+        )
+    )
+
+
+def command_head(state: State, head: HeadState, now_ns: MonoNs, out: Outbox) -> None:
+    """Ask for what is missing: the dictionary, the clock, the answer to a lamp and buzzer command."""
+    if head.head.channels:
+        return
+    if head.dictionary_id is None:
+        if head.last_request_ns is None or now_ns - head.last_request_ns >= REQUEST_NS:
+            head.last_request_ns = now_ns
+            out.command(head.head.link, DictionaryRequest())
+        return
+    interval = QUERY_NS if head.clock.replies >= 8 else QUERY_FIRST_NS
+    if head.last_query_ns is None or now_ns - head.last_query_ns >= interval:
+        head.last_query_ns = now_ns
+        token = state.take_token()
+        head.clock.sent(token, now_ns)
+        out.command(head.head.link, TimeQuery(token=token))
+    output = head.output
+    if output.sent_ns is not None and now_ns - output.sent_ns >= OUTPUT_RETRY_NS:
+        if output.attempts >= OUTPUT_ATTEMPTS:
+            output.is_proven = False
+        set_output(state, head, output.wanted, now_ns, out, is_retry=True)
+
+
+def set_output(
+    state: State, head: HeadState, wanted: bool, now_ns: MonoNs, out: Outbox, *, is_retry: bool = False
+) -> None:
+    """Command lamp and buzzer; the answer is waited for, and the command repeated until it comes."""
+    if head.head.channels:
+        return
+    output = head.output
+    output.wanted = wanted
+    output.attempts = output.attempts + 1 if is_retry else 1
+    output.token = state.take_token()
+    output.sent_ns = now_ns
+    out.command(head.head.link, OutputCommand(token=output.token, lamp_on=wanted, buzzer_on=wanted))
+
+
+def output_answered(head: HeadState, token: int, is_on: bool) -> None:
+    """The head confirmed a lamp and buzzer command."""
+    output = head.output
+    if token != output.token:
+        return
+    output.sent_ns = None
+    if is_on == output.wanted and head.check is not None and head.check.part is CheckPart.ALARM_PATH and is_on:
+        head.check.is_path_answered = True
+
+
+def _set_channels(state: State, head: HeadState, names: tuple[str, ...], coils: FloatArray, rate_hz: float) -> None:
+    head.channels = names
+    head.lever_m = coils + np.array(head.head.mount_m) - np.array(state.site.vehicle.antenna_m)
+    head.detector = Detector(head.head, state.site.profile, len(names), rate_hz, head.samples)
+    head.last_sequence = head.last_time_ns = head.last_position = None
+
+
+def _sample_times(head: HeadState, block: SampleBlock, arrival_ns: MonoNs) -> tuple[IntArray, int | None]:
+    """
+    Monotonic instants of the samples, int64 (n,), and their bound, None where unknown.
+
+    By the device's clock where there is one; else arrival less the measured latency. Before the clock is fitted the
+    arrival stands in, so that an alarm can be shown on the map, with no bound and so without credit.
+    """
+    if block.device_time_ns is not None and not head.head.channels:
+        errors = [head.clock.error_ns(int(block.device_time_ns[row])) for row in (0, -1)]
+        if errors[0] is not None and errors[1] is not None:
+            times = [head.clock.to_mono(device) for device in block.device_time_ns.tolist()]
+            return np.array(times, dtype=np.int64), max(errors[0], errors[1])
+        since_last = block.device_time_ns - block.device_time_ns[-1]
+        return arrival_ns + since_last, None
+    latency_ns = round((head.timing.latency_ms or 0.0) * MS)
+    error_ns = None if head.timing.latency_error_ms is None else round(head.timing.latency_error_ms * MS)
+    return np.full(len(block.sequence), arrival_ns - latency_ns, dtype=np.int64), error_ns
+
+
+def _standing(state: State, head: HeadState, times_ns: IntArray) -> tuple[IntArray, IntArray]:
+    """Per sample the block it may be credited to and the reasons that hold for the whole head: int64 (n,) each."""
+    reasons = []
+    if head.block is None:
+        reasons.append(Reason.NOT_CHECKED)
+    if head.has_failed_check:
+        reasons.append(Reason.CHECK_FAILED)
+    if head.check is not None or state.is_paused:
+        reasons.append(Reason.PAUSED)
+    if not head.output.is_proven:
+        reasons.append(Reason.ALARM_PATH_UNPROVEN)
+    standing = np.full(len(times_ns), mask_of(reasons), dtype=np.int64)
+    numbers = np.full(len(times_ns), NO_BLOCK, dtype=np.int64)
+    if head.block is not None:
+        is_inside = times_ns >= head.block.opened_ns
+        numbers[is_inside] = head.block.number
+        standing[~is_inside] |= Reason.NOT_CHECKED.bit
+        age_h = (times_ns - head.block.opened_ns) / (3600 * SECOND)
+        limit = state.site.profile.check_age_h_max
+        standing[age_h > limit] |= Reason.CHECK_EXPIRED.bit
+        head.measured[Reason.CHECK_EXPIRED] = Measured(value=float(age_h[-1]), limit=limit)
+    return numbers, standing
+
+
+def _gaps(state: State, head: HeadState, block: SampleBlock, times_ns: IntArray) -> IntArray:
+    """`sample_gap` for each sample that does not follow its predecessor directly: int64 (n,)."""
+    previous = block.sequence[0] - 1 if head.last_sequence is None else head.last_sequence
+    steps = np.diff(np.concatenate([[previous], block.sequence]))
+    head.last_sequence = int(block.sequence[-1])
+    is_gap = (steps != 1) & (steps != 1 - 2**32)  # the wire's counter has 32 bits
+    if is_gap.any():
+        state.refuse(head.head.link, "gaps in the sample sequence", int(is_gap.sum()))
+    return np.where(is_gap, Reason.SAMPLE_GAP.bit, 0)
+
+
+def _note_noise(state: State, head: HeadState, detector: Detector) -> None:
+    """Keep the worst channel's noise beside the largest that its calibration allows."""
+    worst = float(np.max(detector.sigma))
+    limit = None
+    if head.calibration is not None:
+        margins = [c.reference_response_min - c.site_threshold for c in head.calibration.channels]
+        limit = min(margins) / state.site.profile.k_noise
+    head.measured[Reason.NOISE_HIGH] = Measured(value=None if math.isnan(worst) else worst, limit=limit)
+
+
+def _take_edge(
+    state: State,
+    head: HeadState,
+    edge: SignalEdge,
+    block: SampleBlock,
+    times_ns: IntArray | None,
+    now_ns: MonoNs,
+    out: Outbox,
+) -> None:
+    if edge.is_begin:
+        _raise_alarm(state, head, edge, block, times_ns, now_ns, out)
+    else:
+        _end_alarm(state, head, edge, now_ns, out)
+
+
+def _raise_alarm(
+    state: State,
+    head: HeadState,
+    edge: SignalEdge,
+    block: SampleBlock,
+    times_ns: IntArray | None,
+    now_ns: MonoNs,
+    out: Outbox,
+) -> None:
+    set_output(state, head, True, now_ns, out)
+    number = len(state.alarms) + 1
+    alarm = Alarm(
+        number=number,
+        head=head.head.id,
+        state=AlarmState.SOUNDING,
+        peak_index=edge.peak_index,
+        peak_channel=edge.channel,
+    )
+    state.alarms[number] = head.alarm = alarm
+    head.unsettled.append(alarm)
+    if head.check is not None and head.check.part is CheckPart.BACKGROUND:
+        head.check.background_alarms += 1
+    out.events.append(
+        AlarmRaised(
+            mono_ns=now_ns,
+            utc_ns=state.utc_ns(now_ns),
+            alarm=number,
+            head=head.head.id,
+            channels=tuple(head.channels[channel] for channel in edge.channels),
+            sequence=int(block.sequence[edge.row]),
+            sample_ns=None if times_ns is None else MonoNs(int(times_ns[edge.row])),
+            value=edge.value,
+            threshold=edge.threshold,
+            check=None if head.check is None else head.check.number,
+        )
+    )
+
+
+def cut_signal(state: State, head: HeadState, now_ns: MonoNs, out: Outbox) -> None:
+    """No further sample will come from this head as it is: end the signal that is present, keep its alarm."""
+    edge = None if head.detector is None else head.detector.cut()
+    if edge is not None:
+        _end_alarm(state, head, edge, now_ns, out)
+
+
+def _end_alarm(state: State, head: HeadState, edge: SignalEdge, now_ns: MonoNs, out: Outbox) -> None:
+    """The signal has ended; the alarm object stays."""
+    alarm = head.alarm
+    assert alarm is not None, "a signal ended that never began"
+    alarm.state = NEXT[alarm.state, AlarmInput.SIGNAL_ENDED]
+    alarm.peak_index, alarm.peak_channel = edge.peak_index, edge.channel
+    head.alarm = None
+    set_output(state, head, False, now_ns, out)
+    out.events.append(
+        AlarmEnded(
+            mono_ns=now_ns,
+            utc_ns=state.utc_ns(now_ns),
+            alarm=alarm.number,
+            head=head.head.id,
+            channels=tuple(head.channels[channel] for channel in edge.channels),
+            peak=edge.value,
+            peak_channel=head.channels[edge.channel],
+            peak_index=edge.peak_index,
+            samples=edge.samples,
+        )
+    )
+
+

@@ -1,0 +1,175 @@
+"""
+What the core is told about the machine and the work before it starts: geometry, links, sources, profile.
+
+Vehicle frame: x forward, y left, z up, metres, origin at the vehicle's reference point on the ground. All records are
+frozen; `controller.config` reads them from one TOML file and checks what spans more than one of them.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from firmware_bridge.records import FixClass
+
+Metres = Annotated[float, Meta(ge=-20.0, le=20.0)]
+Position3 = tuple[Metres, Metres, Metres]
+Identifier = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,30}$")]
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of a configuration file; unknown keys are refused."""
+
+
+class Profile(Section, frozen=True, kw_only=True):
+    """
+    The quality limits of one kind of search (`controller/profiles/*.toml`).
+
+    confidence                : what the position error bound must hold with; scales the receivers' 95 % statements
+    error_95_m_max            : largest stated 95 % horizontal error of a fix that may carry credit
+    fix_gap_s_max             : longest time between the two fixes that bracket a credited sample
+    k_sigma, k_noise          : alarm threshold in units of noise; smallest margin of the reference item over the site
+                                threshold in units of noise
+    alarm_samples             : consecutive samples above the threshold that make an alarm (DESIGN's n)
+    baseline_s, settle_s      : length of the running median; time from start or re-baseline until credit
+    hold_s_max                : longest time an alarm holds the baseline before it is taken anew, without credit
+    release_share             : an alarm's signal has ended below this share of the threshold
+    response_tolerance        : a function check passes within this share of the calibrated response
+    masking_radius_m          : ground this close to an unclosed alarm does not count, beside the alarm's own error
+    """
+
+    name: Identifier
+    description: str
+    confidence: Literal["95%", "99.7%"]
+    fix_classes: tuple[FixClass, ...]
+    error_95_m_max: Annotated[float, Meta(gt=0.0, le=2.0)]
+    fix_gap_s_max: Annotated[float, Meta(gt=0.0, le=2.0)]
+    heading_error_95_deg_max: Annotated[float, Meta(gt=0.0, le=10.0)]
+    requires_attitude: bool
+    speed_m_s_max: Annotated[float, Meta(gt=0.0, le=5.0)]
+    sample_spacing_m_max: Annotated[float, Meta(gt=0.0, le=1.0)]
+    clock_error_ms_max: Annotated[float, Meta(gt=0.0, le=1000.0)]
+    check_age_h_max: Annotated[float, Meta(gt=0.0, le=24.0)]
+    response_tolerance: Annotated[float, Meta(gt=0.0, lt=1.0)]
+    k_sigma: Annotated[float, Meta(ge=3.0, le=20.0)]
+    k_noise: Annotated[float, Meta(ge=1.0, le=20.0)]
+    alarm_samples: Annotated[int, Meta(ge=1, le=20)]
+    baseline_s: Annotated[float, Meta(ge=0.5, le=60.0)]
+    settle_s: Annotated[float, Meta(ge=0.5, le=60.0)]
+    hold_s_max: Annotated[float, Meta(ge=1.0, le=120.0)]
+    release_share: Annotated[float, Meta(gt=0.0, lt=1.0)]
+    masking_radius_m: Annotated[float, Meta(ge=0.0, le=5.0)]
+
+
+class Task(Section, frozen=True, kw_only=True):
+    """The task this session works for and the immutable WGS 84 origin of its east-north plane."""
+
+    id: Identifier
+    origin_latitude_deg: Annotated[float, Meta(ge=-85.0, le=85.0)]
+    origin_longitude_deg: Annotated[float, Meta(ge=-180.0, le=180.0)]
+    origin_altitude_m: Annotated[float, Meta(ge=-500.0, le=6000.0)]
+
+
+class Vehicle(Section, frozen=True, kw_only=True):
+    """
+    The carrier's geometry and the bounds on how it can move.
+
+    antenna_m             : phase centre of the position antenna in the vehicle frame
+    slope_deg_max         : steepest roll or pitch, used where no attitude is measured
+    attitude_error_deg    : bound on the measured roll's and pitch's error
+    acceleration_m_s2_max : bound on horizontal acceleration: what interpolation between two fixes cannot see
+    yaw_acceleration_deg_s2_max : likewise for heading
+    """
+
+    antenna_m: Position3
+    slope_deg_max: Annotated[float, Meta(ge=0.0, le=30.0)]
+    attitude_error_deg: Annotated[float, Meta(ge=0.0, le=10.0)] = 1.0
+    acceleration_m_s2_max: Annotated[float, Meta(gt=0.0, le=20.0)] = 2.0
+    yaw_acceleration_deg_s2_max: Annotated[float, Meta(gt=0.0, le=720.0)] = 60.0
+
+
+class PositionSource(Section, frozen=True, kw_only=True):
+    """
+    Where position, heading and attitude come from, and how the position error behaves in time.
+
+    relative_error_m : bound on how much the errors of two fixes of one pass differ apart from slow drift
+                       (receiver noise, twice its amplitude)
+    drift_m_s        : bound on how fast the common error moves
+    heading_link     : the position link, where its fixes carry a heading; None: no heading is measured, and course
+                       never stands in for it
+    """
+
+    link: Identifier
+    relative_error_m: Annotated[float, Meta(ge=0.0, le=1.0)]
+    drift_m_s: Annotated[float, Meta(ge=0.0, le=0.1)]
+    heading_link: Identifier | None = None
+    attitude_link: Identifier | None = None
+
+
+class LinkTiming(Section, frozen=True, kw_only=True):
+    """
+    How a link's stamps relate to time.
+
+    timebase         : `host`, arrivals on the monotonic clock; `utc`, a recording whose stamps are themselves UTC
+    latency_ms       : from the instant a value belongs to until its arrival, as measured; None is unknown
+    latency_error_ms : bound on the error of that; None is unknown and earns no credit
+    """
+
+    name: Identifier
+    timebase: Literal["host", "utc"]
+    latency_ms: Annotated[float, Meta(ge=0.0, le=2000.0)] | None
+    latency_error_ms: Annotated[float, Meta(ge=0.0, le=500.0)] | None
+
+
+class ChannelSite(Section, frozen=True, kw_only=True):
+    """One channel of a head that has no dictionary of its own; position in the head's frame."""
+
+    name: str
+    unit: str
+    position_m: Position3
+
+
+class Head(Section, frozen=True, kw_only=True):
+    """
+    A detector head on the vehicle.
+
+    mount_m          : origin of the head's frame in the vehicle frame
+    nominal_radius_m : footprint drawn for ground that was passed without credit; never used for credit
+    alarm_floor      : smallest alarm threshold, in the channels' unit; must not exceed any site threshold
+    saturation_level : |value| at or above this is saturated; None where the head reports it itself
+    is_signed        : True where only positive values are signals
+    channels         : for plain-line instruments; a head with a dictionary leaves it empty
+    rate_hz          : nominal sample rate of a plain-line instrument; a dictionary states its own
+    """
+
+    id: Identifier
+    link: Identifier
+    mount_m: Position3
+    nominal_radius_m: Annotated[float, Meta(gt=0.0, le=2.0)]
+    alarm_floor: Annotated[float, Meta(gt=0.0)]
+    saturation_level: Annotated[float, Meta(gt=0.0)] | None = None
+    is_signed: bool = False
+    channels: tuple[ChannelSite, ...] = ()
+    rate_hz: Annotated[float, Meta(gt=0.0, le=10000.0)] | None = None
+
+
+class Site(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Everything `step` knows beforehand.
+
+    utc_at_mono_zero_ns : for recordings with `timebase = utc`, the UTC of monotonic zero; None on a live machine
+    """
+
+    machine: str
+    site: str
+    task: Task | None
+    vehicle: Vehicle
+    position: PositionSource
+    heads: tuple[Head, ...]
+    links: tuple[LinkTiming, ...]
+    profile: Profile
+    utc_at_mono_zero_ns: int | None = None
+
+    def timing(self, link: str) -> LinkTiming:
+        """The timing of one configured link."""
+        return next(timing for timing in self.links if timing.name == link)

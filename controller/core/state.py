@@ -1,0 +1,195 @@
+"""
+What the core remembers between steps. One owner: `step`; its arrays and queues may be changed in place.
+"""
+
+from collections import deque
+
+import msgspec
+import numpy as np
+
+from controller.core.alarms import Alarm
+from controller.core.checks import CheckRun
+from controller.core.detection import Detector
+from controller.core.effects import AnyEvent, Command, PlacedSamples
+from controller.core.geometry import Plane
+from controller.core.inputs import Calibration, Origin
+from controller.core.mapping import PassRaster, ReasonSets, TileMap
+from controller.core.reasons import Reason
+from controller.core.rules import Measured
+from controller.core.site import Head, LinkTiming, Site
+from controller.core.timebase import DeviceClock, EpochClock
+from controller.core.track import Track
+from firmware_bridge.records import FloatArray, IntArray, MonoNs, Record, UtcNs
+
+PENDING_BLOCKS_MAX = 4096  # sample blocks that wait for fixes: 40 s at one block each 10 ms, ten times the longest wait
+
+
+class PendingSamples(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """
+    Samples that wait for the fixes on either side of them.
+
+    index      : int64 (n,), the detector's own sample count
+    times_ns   : int64 (n,), monotonic; `time_error_ns` bounds their error, None is unknown
+    block      : int64 (n,), number of the block each may be credited to; 0 is none
+    reasons    : int64 (n, channels), decided from samples and checks alone
+    lever_m    : float64 (channels, 3), antenna to coil
+    """
+
+    arrival_ns: MonoNs
+    index: IntArray
+    sequence: IntArray
+    device_time_ns: IntArray | None
+    times_ns: IntArray
+    time_error_ns: int | None
+    values: FloatArray
+    block: IntArray
+    reasons: IntArray
+    lever_m: FloatArray
+    channels: tuple[str, ...]
+
+
+class OpenBlock(msgspec.Struct, frozen=True, kw_only=True):
+    """The block that samples taken from `opened_ns` on may be credited to."""
+
+    number: int
+    opened_ns: MonoNs
+    radius_m: tuple[float, ...]
+
+
+class OutputState(msgspec.Struct, kw_only=True):
+    """Lamp and buzzer: what is wanted, which command is unanswered, and since when."""
+
+    wanted: bool = False
+    token: int | None = None
+    sent_ns: MonoNs | None = None
+    attempts: int = 0
+    is_proven: bool = True
+
+
+class HeadState(msgspec.Struct, kw_only=True, eq=False):
+    """One detector head: identity, clock, detection, check, block, pass."""
+
+    head: Head
+    timing: LinkTiming
+    clock: DeviceClock
+    raster: PassRaster
+    output: OutputState
+    dictionary_id: int | None = None
+    channels: tuple[str, ...] = ()
+    lever_m: FloatArray = msgspec.field(default_factory=lambda: np.zeros((0, 3)))
+    detector: Detector | None = None
+    pending: deque[PendingSamples] = msgspec.field(default_factory=lambda: deque(maxlen=None))
+    calibration: Calibration | None = None
+    spec: str | None = None
+    check: CheckRun | None = None
+    has_failed_check: bool = False
+    block: OpenBlock | None = None
+    unjudged: list[int] = []
+    block_radius_m: dict[int, tuple[float, ...]] = {}
+    block_spec: dict[int, str] = {}
+    alarm: Alarm | None = None
+    unsettled: list[Alarm] = []
+    last_sequence: int | None = None
+    last_arrival_ns: MonoNs | None = None
+    last_time_ns: MonoNs | None = None
+    last_position: IntArray | None = None
+    last_query_ns: MonoNs | None = None
+    last_request_ns: MonoNs | None = None
+    samples: int = 0
+    samples_placed: int = 0
+    reasons_seen: int = 0
+    announced: tuple[str, ...] | None = None
+    measured: dict[Reason, Measured] = {}
+
+
+class State(msgspec.Struct, kw_only=True, eq=False):
+    """The whole of it."""
+
+    site: Site
+    origin: Origin
+    heads: list[HeadState]
+    tiles: TileMap
+    reason_sets: ReasonSets
+    track: Track
+    position_clock: EpochClock
+    attitude_clock: EpochClock | None
+    plane: Plane | None = None
+    alarms: dict[int, Alarm] = {}
+    is_paused: bool = False
+    base_station: str | None = None
+    is_base_changed: bool = False
+    jump_until_ns: MonoNs | None = None
+    checks_begun: int = 0
+    blocks_opened: int = 0
+    tokens_used: int = 0
+    last_commit_s: int | None = None
+    refused: dict[tuple[str, str], int] = {}
+    announced_refused: dict[tuple[str, str], int] = {}
+    is_ended: bool = False
+    ended_by: str | None = None
+    is_dated: bool = False
+
+    def utc_ns(self, mono_ns: MonoNs) -> UtcNs | None:
+        """UTC of a monotonic instant by the position receiver; None before its first dated epoch."""
+        if not self.is_dated:
+            return None
+        return UtcNs(self.position_clock.to_epoch(mono_ns))
+
+    def refuse(self, link: str, cause: str, count: int = 1) -> None:
+        """Count a record that was good on the wire but cannot be used."""
+        self.refused[link, cause] = self.refused.get((link, cause), 0) + count
+
+    def take_token(self) -> int:
+        """A number for a command, never used before in this session."""
+        self.tokens_used += 1
+        return self.tokens_used
+
+
+class Outbox:
+    """What one step has decided so far, in order."""
+
+    def __init__(self) -> None:
+        self.commands: list[Command] = []
+        self.events: list[AnyEvent] = []
+        self.placed: list[PlacedSamples] = []
+
+    def command(self, link: str, record: Record) -> None:
+        """Send a message to a head."""
+        self.commands.append(Command(link=link, record=record))
+
+
+def begin(site: Site, origin: Origin) -> State:
+    """The state of a session before its first input."""
+    tiles, reason_sets = TileMap(), ReasonSets()
+    position = site.position
+    plane = None
+    if site.task is not None:
+        task = site.task
+        plane = Plane(task.origin_latitude_deg, task.origin_longitude_deg, task.origin_altitude_m)
+    heads = [
+        HeadState(
+            head=head,
+            timing=site.timing(head.link),
+            clock=DeviceClock(),
+            raster=PassRaster(
+                tiles, reason_sets, round(head.nominal_radius_m * 10_000), site.profile.alarm_samples
+            ),
+            output=OutputState(),
+        )
+        for head in site.heads
+    ]
+    attitude = None
+    if position.attitude_link is not None:
+        attitude = EpochClock(site.timing(position.attitude_link), site.utc_at_mono_zero_ns)
+    return State(
+        site=site,
+        origin=origin,
+        heads=heads,
+        tiles=tiles,
+        reason_sets=reason_sets,
+        track=Track(),
+        position_clock=EpochClock(site.timing(position.link), site.utc_at_mono_zero_ns),
+        attitude_clock=attitude,
+        plane=plane,
+    )
+

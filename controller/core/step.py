@@ -1,0 +1,317 @@
+"""
+The whole policy: one step from inputs to effects.
+
+Time is an argument; nothing here reads a clock, opens a port or writes a file. The state belongs to the caller's one
+loop and is changed in place.
+"""
+
+import math
+
+from controller.core.effects import (
+    CreditState,
+    Effects,
+    LinkCounters,
+    OriginLatched,
+    PlaneSet,
+    ReasonSetNamed,
+    ReasonValue,
+    SessionEnded,
+    Snapshot,
+    TileWritten,
+)
+from controller.core.geometry import Plane, to_dmm
+from controller.core.inputs import Arrival, Inputs, Origin
+from controller.core.placing import place_pending
+from controller.core.reasons import Reason, labels, members
+from controller.core.requests import end_block, take_request
+from controller.core.rules import Measured
+from controller.core.sampling import command_head, cut_signal, identify, output_answered, take_samples
+from controller.core.state import HeadState, Outbox, State
+from controller.core.timebase import SECOND, ClockReply
+from controller.core.track import TrackAttitude, TrackFix, is_jump
+from firmware_bridge.records import (
+    Attitude,
+    FixClass,
+    GnssFix,
+    HeadDictionary,
+    MonoNs,
+    OutputReply,
+    Record,
+    SampleBlock,
+    TimeReply,
+)
+
+SILENCE_NS_MAX = SECOND  # a head that says nothing for this long is silent
+JUMP_HOLD_NS = 2 * SECOND  # after a jump, until fixes may carry credit again
+
+
+def step(state: State, inputs: Inputs) -> tuple[State, Effects]:
+    """Take one turn's inputs; return the state and what to do, commands first."""
+    if state.is_ended:
+        return state, Effects()
+    out = Outbox()
+    now_ns = inputs.now_ns
+    _announce_task(state, now_ns, out)
+    for arrival in inputs.arrivals:
+        _take_arrival(state, arrival, now_ns, out)
+    for request in inputs.requests:
+        take_request(state, request, now_ns, out)
+    for head in state.heads:
+        command_head(state, head, now_ns, out)
+        place_pending(state, head, now_ns, out)
+    is_commit = _is_commit(state, now_ns)
+    if state.is_ended:
+        _finish(state, now_ns, out)
+    elif is_commit:
+        _commit(state, now_ns, out)
+    return state, Effects(
+        commands=tuple(out.commands),
+        events=tuple(out.events),
+        placed=tuple(out.placed),
+        snapshot=_snapshot(state, now_ns) if is_commit else None,
+        is_commit=is_commit,
+    )
+
+
+def _take_arrival(state: State, arrival: Arrival, now_ns: MonoNs, out: Outbox) -> None:
+    position = state.site.position
+    match arrival.record:
+        case GnssFix() as fix if arrival.link == position.link:
+            _take_fix(state, fix, arrival.arrival_ns, now_ns, out)
+        case Attitude() as attitude if arrival.link == position.attitude_link:
+            _take_attitude(state, attitude, arrival.arrival_ns)
+        case record:
+            head = next((head for head in state.heads if head.head.link == arrival.link), None)
+            if head is not None:
+                _take_head_record(state, head, record, arrival.arrival_ns, now_ns, out)
+
+
+def _take_head_record(
+    state: State, head: HeadState, record: Record, arrival_ns: MonoNs, now_ns: MonoNs, out: Outbox
+) -> None:
+    match record:
+        case SampleBlock():
+            take_samples(state, head, record, arrival_ns, now_ns, out)
+        case HeadDictionary():
+            if record.is_simulated:
+                _latch_simulated(state, f"dictionary of head {head.head.id}", now_ns, out)
+            if identify(state, head, record, now_ns, out):
+                end_block(state, head, "head identified itself anew", now_ns, out)
+                head.calibration = None
+        case TimeReply():
+            if head.clock.replied(record.token, record.device_time_ns, arrival_ns) is ClockReply.RESTARTED:
+                end_block(state, head, "head restarted", now_ns, out)
+        case OutputReply():
+            output_answered(head, record.token, record.lamp_on and record.buzzer_on)
+        case _:
+            pass  # status and self-test results are shown by the shell; no decision hangs on them yet
+
+
+def _take_fix(state: State, fix: GnssFix, arrival_ns: MonoNs, now_ns: MonoNs, out: Outbox) -> None:
+    link = state.site.position.link
+    if fix.fix_class is FixClass.SIMULATED:
+        _latch_simulated(state, f"fix class of link {link}", now_ns, out)
+    if fix.utc_ns is None and fix.time_of_day_ns is None:
+        state.refuse(link, "fix without a time")
+        return
+    clock = state.position_clock
+    if fix.utc_ns is not None:
+        epoch_ns = int(fix.utc_ns)
+        state.is_dated = True
+    else:
+        assert fix.time_of_day_ns is not None
+        epoch_ns = clock.nearest_day(fix.time_of_day_ns, arrival_ns)
+        # A recording whose stamps are UTC lends its date; a live receiver without one has none.
+        state.is_dated = state.is_dated or state.site.timing(link).timebase == "utc"
+    clock.add(epoch_ns, arrival_ns)
+    if fix.latitude_deg is None or fix.longitude_deg is None or fix.fix_class is FixClass.NONE:
+        return
+    if state.plane is None:
+        _set_plane(state, fix.latitude_deg, fix.longitude_deg, fix.altitude_m or 0.0, now_ns, out)
+    assert state.plane is not None
+    east_m, north_m = state.plane.project(fix.latitude_deg, fix.longitude_deg)
+    _add_fix(
+        state,
+        TrackFix(
+            mono_ns=clock.to_mono(epoch_ns),
+            east_m=float(east_m),
+            north_m=float(north_m),
+            fix_class=fix.fix_class,
+            error_95_m=fix.horizontal_error_95_m,
+            time_error_ns=clock.error_ns,
+            speed_m_s=fix.speed_m_s,
+            heading_rad=_heading(state, fix),
+            heading_error_95_rad=_radians(fix.heading_error_95_deg),
+            reference_station=fix.reference_station,
+        ),
+    )
+
+
+def _add_fix(state: State, fix: TrackFix) -> None:
+    """Into the track, with what a jump or another base station does to everything after it."""
+    previous = state.track.fixes[-1] if state.track.fixes else None
+    if not state.track.add_fix(fix):
+        state.refuse(state.site.position.link, "fix not later than the one before")
+        return
+    vehicle, profile = state.site.vehicle, state.site.profile
+    if previous is not None and is_jump(previous, fix, vehicle.acceleration_m_s2_max, profile.speed_m_s_max):
+        state.jump_until_ns = MonoNs(fix.mono_ns + JUMP_HOLD_NS)
+    if fix.reference_station is not None:
+        if state.base_station not in (None, fix.reference_station):
+            state.is_base_changed = True
+        state.base_station = fix.reference_station
+
+
+def _take_attitude(state: State, attitude: Attitude, arrival_ns: MonoNs) -> None:
+    clock = state.attitude_clock
+    assert clock is not None, "an attitude link has a clock"
+    clock.add(attitude.device_time_ns, arrival_ns)
+    taken = state.track.add_attitude(
+        TrackAttitude(
+            mono_ns=clock.to_mono(attitude.device_time_ns),
+            roll_rad=attitude.roll_rad,
+            pitch_rad=attitude.pitch_rad,
+        )
+    )
+    if not taken:
+        state.refuse(str(state.site.position.attitude_link), "attitude not later than the one before")
+
+
+def _heading(state: State, fix: GnssFix) -> float | None:
+    return None if state.site.position.heading_link is None else _radians(fix.heading_deg)
+
+
+def _radians(degrees: float | None) -> float | None:
+    return None if degrees is None else math.radians(degrees)
+
+
+def _latch_simulated(state: State, cause: str, now_ns: MonoNs, out: Outbox) -> None:
+    if state.origin is Origin.SIMULATED:
+        return
+    state.origin = Origin.SIMULATED
+    out.events.append(
+        OriginLatched(mono_ns=now_ns, utc_ns=state.utc_ns(now_ns), origin=state.origin.value, cause=cause)
+    )
+
+
+def _announce_task(state: State, now_ns: MonoNs, out: Outbox) -> None:
+    """The plane of a configured task stands in the record from the first step on."""
+    if state.last_commit_s is None and state.site.task is not None:
+        task = state.site.task
+        _set_plane(
+            state, task.origin_latitude_deg, task.origin_longitude_deg, task.origin_altitude_m, now_ns, out
+        )
+
+
+def _set_plane(
+    state: State, latitude_deg: float, longitude_deg: float, altitude_m: float, now_ns: MonoNs, out: Outbox
+) -> None:
+    state.plane = Plane(latitude_deg, longitude_deg, altitude_m)
+    out.events.append(
+        PlaneSet(
+            mono_ns=now_ns,
+            utc_ns=state.utc_ns(now_ns),
+            task=None if state.site.task is None else state.site.task.id,
+            latitude_deg=latitude_deg,
+            longitude_deg=longitude_deg,
+            altitude_m=altitude_m,
+        )
+    )
+
+
+def _is_commit(state: State, now_ns: MonoNs) -> bool:
+    """Once in each second of the loop's clock, and at the end."""
+    second = now_ns // SECOND
+    if second == state.last_commit_s and not state.is_ended:
+        return False
+    state.last_commit_s = second
+    return True
+
+
+def _commit(state: State, now_ns: MonoNs, out: Outbox) -> None:
+    """What a second of work has changed: why credit is withheld, refused records, tiles."""
+    utc_ns = state.utc_ns(now_ns)
+    for head in state.heads:
+        _announce_credit(state, head, now_ns, out)
+    for (link, cause), count in state.refused.items():
+        if state.announced_refused.get((link, cause)) != count:
+            state.announced_refused[link, cause] = count
+            out.events.append(
+                LinkCounters(mono_ns=now_ns, utc_ns=utc_ns, link=link, refused=count, cause=cause)
+            )
+    changed = state.tiles.take_changed()
+    for index, names in state.reason_sets.take_new():
+        out.events.append(ReasonSetNamed(mono_ns=now_ns, utc_ns=utc_ns, index=index, reasons=names))
+    for block, tx, ty, version, cells in changed:
+        spec = next((head.block_spec[block] for head in state.heads if block in head.block_spec), None)
+        out.events.append(
+            TileWritten(
+                mono_ns=now_ns, utc_ns=utc_ns, spec=spec, block=block, tx=tx, ty=ty, version=version, cells=cells
+            )
+        )
+
+
+def _announce_credit(state: State, head: HeadState, now_ns: MonoNs, out: Outbox) -> None:
+    """An event whenever the reasons that occurred within the last second are others than before."""
+    mask = head.reasons_seen
+    head.reasons_seen = 0
+    silence_ns = None if head.last_arrival_ns is None else now_ns - head.last_arrival_ns
+    if silence_ns is None or silence_ns > SILENCE_NS_MAX:
+        mask |= Reason.HEAD_SILENT.bit
+        value = None if silence_ns is None else silence_ns / SECOND
+        head.measured[Reason.HEAD_SILENT] = Measured(value=value, limit=SILENCE_NS_MAX / SECOND)
+    if labels(mask) == head.announced:
+        return
+    head.announced = labels(mask)
+    nothing = Measured(value=None, limit=None)
+    values = []
+    for reason in members(mask):
+        measured = head.measured.get(reason, nothing)
+        values.append(ReasonValue(reason=reason.label, value=measured.value, limit=measured.limit))
+    out.events.append(
+        CreditState(
+            mono_ns=now_ns, utc_ns=state.utc_ns(now_ns), head=head.head.id, reasons=tuple(values)
+        )
+    )
+
+
+def _finish(state: State, now_ns: MonoNs, out: Outbox) -> None:
+    """Close the record in order: signals, passes, totals. An open block stays provisional."""
+    blocks_open = 0
+    for head in state.heads:
+        cut_signal(state, head, now_ns, out)
+        place_pending(state, head, now_ns, out, is_last=True)
+        blocks_open += len(head.unjudged) + (head.block is not None)
+        end_block(state, head, "session ended", now_ns, out)
+        head.raster.close()
+    _commit(state, now_ns, out)
+    out.events.append(
+        SessionEnded(
+            mono_ns=now_ns,
+            utc_ns=state.utc_ns(now_ns),
+            person=state.ended_by or "",
+            samples=sum(head.samples for head in state.heads),
+            samples_placed=sum(head.samples_placed for head in state.heads),
+            alarms=len(state.alarms),
+            blocks_open=blocks_open,
+        )
+    )
+
+
+def _snapshot(state: State, now_ns: MonoNs) -> Snapshot:
+    fix = state.track.fixes[-1] if state.track.fixes else None
+    position = None if fix is None else (int(to_dmm(fix.east_m)), int(to_dmm(fix.north_m)))
+    return Snapshot(
+        now_ns=now_ns,
+        origin=state.origin.value,
+        fix_class=None if fix is None else fix.fix_class.value,
+        fix_age_ns=None if fix is None else now_ns - fix.mono_ns,
+        position_dmm=position,
+        heading_deg=None if fix is None or fix.heading_rad is None else math.degrees(fix.heading_rad),
+        speed_m_s=None if fix is None else fix.speed_m_s,
+        heads=tuple(head.head.id for head in state.heads),
+        credit=tuple(head.announced or () for head in state.heads),
+        open_alarms=len(state.alarms),
+    )
+
+

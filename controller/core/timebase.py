@@ -1,0 +1,171 @@
+"""
+From device clocks and epochs to the monotonic clock, each with a bound on its error.
+
+A head's clock is fitted over time queries; GNSS epochs and autopilot boot times over the lower envelope of their
+arrivals less a measured latency. A constant latency cannot be seen from here: its bound is configured, or the time
+is unsynchronised and earns no credit.
+"""
+
+import enum
+from collections import deque
+
+from controller.core.site import LinkTiming
+from firmware_bridge.records import MonoNs
+
+MS = 1_000_000
+SECOND = 1_000_000_000
+DAY = 86_400 * SECOND
+
+DRIFT_PPM_MAX = 200  # twice the tolerance of an ordinary +-100 ppm crystal
+QUERIES_KEPT = 64  # at one query a second: the last minute
+QUERIES_MIN = 4
+REPLY_AGE_NS_MAX = 10 * SECOND
+ENVELOPE_NS = 60 * SECOND
+EPOCHS_MIN = 10  # before this, the envelope's minimum may still be a slow arrival
+EPOCH_STEP_NS_MAX = 5 * SECOND  # a larger change of offset is a stepped device clock, not a slow arrival
+
+
+class ClockReply(enum.Enum):
+    """What a reply to a time query was good for."""
+
+    TAKEN = "taken"
+    UNASKED = "unasked"  # no query with this token is waiting
+    RESTARTED = "restarted"  # the device clock went backwards
+
+
+class DeviceClock:
+    """
+    A head's clock against the monotonic one, from queries sent at t1, answered at device time d, received at t3.
+
+    d happened between t1 and t3, whatever the latency; the line through the middles is fitted by least squares, and
+    the error bound is the largest residual plus the smallest half round trip, plus drift since the last reply.
+    """
+
+    def __init__(self) -> None:
+        self._sent: dict[int, MonoNs] = {}
+        self._points: deque[tuple[int, int, int]] = deque(maxlen=QUERIES_KEPT)
+        self._origin = (0, 0)
+        self._slope = 0.0
+        self._offset = 0.0
+        self._bound_ns = 0
+
+    @property
+    def replies(self) -> int:
+        """Replies the present fit stands on."""
+        return len(self._points)
+
+    def sent(self, token: int, now_ns: MonoNs) -> None:
+        """A query went out. Only the last few are waited for."""
+        self._sent[token] = now_ns
+        while len(self._sent) > 8:
+            del self._sent[next(iter(self._sent))]
+
+    def replied(self, token: int, device_ns: int, arrival_ns: MonoNs) -> ClockReply:
+        """A reply came in; a device clock that went backwards began again, and so does the fit."""
+        sent = self._sent.pop(token, None)
+        if sent is None or arrival_ns < sent:
+            return ClockReply.UNASKED
+        if self._points and device_ns <= self._points[-1][0]:
+            self.reset()
+            return ClockReply.RESTARTED
+        self._points.append((device_ns, (sent + arrival_ns) // 2, (arrival_ns - sent) // 2))
+        self._fit()
+        return ClockReply.TAKEN
+
+    def reset(self) -> None:
+        """Forget everything: another device, or its clock began again."""
+        self._points.clear()
+        self._sent.clear()
+
+    def to_mono(self, device_ns: int) -> MonoNs:
+        """The monotonic instant of a device time; only after enough replies (`error_ns` is not None)."""
+        since = device_ns - self._origin[0]
+        return MonoNs(self._origin[1] + since + round(self._slope * since + self._offset))
+
+    def error_ns(self, device_ns: int) -> int | None:
+        """Bound on the error of `to_mono`; None while there are too few replies or the last is too old."""
+        if len(self._points) < QUERIES_MIN:
+            return None
+        age = abs(device_ns - self._points[-1][0])
+        if age > REPLY_AGE_NS_MAX:
+            return None
+        return self._bound_ns + age * DRIFT_PPM_MAX // 1_000_000
+
+    def _fit(self) -> None:
+        """Least squares of (middle - device) over device time; pure Python keeps the order of additions fixed."""
+        device0, middle0, _ = self._points[0]
+        self._origin = (device0, middle0)
+        xs = [float(device - device0) for device, _, _ in self._points]
+        ys = [float((middle - middle0) - (device - device0)) for device, middle, _ in self._points]
+        count = len(xs)
+        mean_x, mean_y = sum(xs) / count, sum(ys) / count
+        spread = sum((x - mean_x) ** 2 for x in xs)
+        # Under five seconds the round trip's jitter would pass for drift: assume none.
+        is_long = xs[-1] - xs[0] >= 5 * SECOND
+        slope = (
+            sum((x - mean_x) * (y - mean_y) for x, y in zip(xs, ys, strict=True)) / spread if is_long else 0.0
+        )
+        self._slope = min(max(slope, -DRIFT_PPM_MAX * 1e-6), DRIFT_PPM_MAX * 1e-6)
+        self._offset = mean_y - self._slope * mean_x
+        residual = max(abs(y - self._slope * x - self._offset) for x, y in zip(xs, ys, strict=True))
+        self._bound_ns = round(residual) + min(half for _, _, half in self._points)
+
+
+class EpochClock:
+    """
+    Epochs (UTC or time since boot, in nanoseconds) against the monotonic clock by the lower envelope of arrivals.
+
+    With `timebase = utc` the recording's stamps are UTC already, and an epoch maps by itself.
+    """
+
+    def __init__(self, timing: LinkTiming, utc_at_mono_zero_ns: int | None) -> None:
+        assert timing.timebase == "host" or utc_at_mono_zero_ns is not None
+        self._timing = timing
+        self._utc_zero = utc_at_mono_zero_ns
+        self._recent: deque[tuple[int, int]] = deque()
+        self._seen = 0
+
+    def add(self, epoch_ns: int, arrival_ns: MonoNs) -> None:
+        """An epoch arrived; keeps the smallest arrival - epoch of the last minute (a monotonic queue)."""
+        offset = arrival_ns - epoch_ns
+        if self._recent and abs(offset - self._recent[0][1]) > EPOCH_STEP_NS_MAX:
+            self._recent.clear()
+            self._seen = 0
+        while self._recent and self._recent[-1][1] >= offset:
+            self._recent.pop()
+        self._recent.append((arrival_ns, offset))
+        while self._recent[0][0] < arrival_ns - ENVELOPE_NS:
+            self._recent.popleft()
+        self._seen += 1
+
+    def to_mono(self, epoch_ns: int) -> MonoNs:
+        """The monotonic instant of an epoch."""
+        return MonoNs(epoch_ns + self._offset_ns())
+
+    def to_epoch(self, mono_ns: MonoNs) -> int:
+        """Inverse of `to_mono`."""
+        return mono_ns - self._offset_ns()
+
+    @property
+    def has_offset(self) -> bool:
+        """Whether anything maps yet."""
+        return self._utc_zero is not None and self._timing.timebase == "utc" or bool(self._recent)
+
+    @property
+    def error_ns(self) -> int | None:
+        """Bound on the error of `to_mono`; None while unsettled, or where the latency was never measured."""
+        if self._timing.latency_error_ms is None or (self._timing.timebase == "host" and self._seen < EPOCHS_MIN):
+            return None
+        return round(self._timing.latency_error_ms * MS)
+
+    def nearest_day(self, time_of_day_ns: int, arrival_ns: MonoNs) -> int:
+        """A time of day as an epoch: on the day that brings it nearest to the arrival's UTC, or to the last epoch."""
+        reference = arrival_ns - self._offset_ns() if self.has_offset else time_of_day_ns
+        days = (reference - time_of_day_ns + DAY // 2) // DAY
+        return time_of_day_ns + days * DAY
+
+    def _offset_ns(self) -> int:
+        if self._timing.timebase == "utc":
+            assert self._utc_zero is not None
+            return -self._utc_zero
+        return self._recent[0][1] - round((self._timing.latency_ms or 0.0) * MS)

@@ -1,0 +1,140 @@
+"""
+Where the vehicle was: fixes and attitudes on the monotonic clock, and what two neighbouring fixes are worth.
+
+Samples are placed between two fixes, never beyond the last one. A bracket carries the reasons that hold for every
+sample within it, so that rules are applied once per fix and not once per sample.
+"""
+
+import math
+from collections import deque
+
+import msgspec
+import numpy as np
+
+from controller.core.geometry import wrap_angle
+from firmware_bridge.records import FixClass, FloatArray, IntArray, MonoNs
+
+FIXES_KEPT = 256  # 25 s at 10 Hz: longer than any sample waits
+ATTITUDES_KEPT = 1024
+
+
+class TrackFix(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A usable fix on the monotonic clock, in the plane.
+
+    east_m, north_m : of the antenna       time_error_ns : bound on the error of `mono_ns`; None is unknown
+    """
+
+    mono_ns: MonoNs
+    east_m: float
+    north_m: float
+    fix_class: FixClass
+    error_95_m: float | None
+    time_error_ns: int | None
+    speed_m_s: float | None
+    heading_rad: float | None
+    heading_error_95_rad: float | None
+    reference_station: str | None
+
+
+class TrackAttitude(msgspec.Struct, frozen=True, kw_only=True):
+    """Roll and pitch on the monotonic clock, MAVLink's signs."""
+
+    mono_ns: MonoNs
+    roll_rad: float
+    pitch_rad: float
+
+
+class Track:
+    """The last fixes and attitudes in order of their time; one writer appends, samples are placed between them."""
+
+    def __init__(self) -> None:
+        self.fixes: deque[TrackFix] = deque(maxlen=FIXES_KEPT)
+        self._attitudes: deque[TrackAttitude] = deque(maxlen=ATTITUDES_KEPT)
+
+    def add_fix(self, fix: TrackFix) -> bool:
+        """False where the fix is not later than the last one: it adds nothing and is refused."""
+        if self.fixes and fix.mono_ns <= self.fixes[-1].mono_ns:
+            return False
+        self.fixes.append(fix)
+        return True
+
+    def add_attitude(self, attitude: TrackAttitude) -> bool:
+        """False where the attitude is not later than the last one."""
+        if self._attitudes and attitude.mono_ns <= self._attitudes[-1].mono_ns:
+            return False
+        self._attitudes.append(attitude)
+        return True
+
+    @property
+    def last_attitude_ns(self) -> MonoNs | None:
+        """Time of the newest attitude."""
+        return self._attitudes[-1].mono_ns if self._attitudes else None
+
+    def bracket(self, mono_ns: MonoNs) -> tuple[TrackFix, TrackFix] | None:
+        """The neighbouring fixes with first.mono_ns <= mono_ns < second.mono_ns, if both are there."""
+        for index in range(len(self.fixes) - 1, 0, -1):
+            first, second = self.fixes[index - 1], self.fixes[index]
+            if first.mono_ns <= mono_ns < second.mono_ns:
+                return first, second
+            if mono_ns >= second.mono_ns:
+                return None
+        return None
+
+    def tilt(self, times_ns: IntArray, gap_ns_max: int) -> tuple[FloatArray, FloatArray] | None:
+        """
+        Roll and pitch at each time, interpolated; None unless every time lies between two attitudes no further apart
+        than `gap_ns_max`.
+        """
+        first, last = int(times_ns[0]), int(times_ns[-1])
+        chosen: list[TrackAttitude] = []
+        for attitude in reversed(self._attitudes):
+            chosen.append(attitude)
+            if attitude.mono_ns <= first:
+                break
+        chosen.reverse()
+        if not chosen or chosen[0].mono_ns > first or chosen[-1].mono_ns < last:
+            return None
+        stamps = np.array([attitude.mono_ns for attitude in chosen], dtype=np.int64)
+        if len(stamps) > 1 and int(np.diff(stamps).max()) > gap_ns_max:
+            return None
+        roll = np.interp(times_ns, stamps, np.array([attitude.roll_rad for attitude in chosen]))
+        pitch = np.interp(times_ns, stamps, np.array([attitude.pitch_rad for attitude in chosen]))
+        return roll, pitch
+
+
+def interpolate(first: TrackFix, second: TrackFix, times_ns: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Antenna east and north in metres at times between two fixes: float64 (n, 2), and shares float64 (n,)."""
+    share = (times_ns - first.mono_ns) / (second.mono_ns - first.mono_ns)
+    start = np.array([first.east_m, first.north_m])
+    step = np.array([second.east_m - first.east_m, second.north_m - first.north_m])
+    return start + share[:, None] * step, share
+
+
+def interpolate_heading(first: TrackFix, second: TrackFix, share: FloatArray) -> FloatArray | None:
+    """Heading in radians at shares between two fixes, the short way round; None where either has none."""
+    if first.heading_rad is None or second.heading_rad is None:
+        return None
+    return first.heading_rad + share * wrap_angle(second.heading_rad - first.heading_rad)
+
+
+def distance_m(first: TrackFix, second: TrackFix) -> float:
+    """Horizontal distance between two fixes' antennas."""
+    return math.hypot(second.east_m - first.east_m, second.north_m - first.north_m)
+
+
+def is_jump(first: TrackFix, second: TrackFix, acceleration_m_s2: float, speed_m_s_max: float) -> bool:
+    """
+    Whether two neighbouring fixes cannot both be right.
+
+    With stated speeds: their distance differs from mean speed x time by more than both stated errors, what the
+    carrier's acceleration allows, and a decimetre. Without: it is further than five times the speed limit allows.
+    """
+    seconds = (second.mono_ns - first.mono_ns) / 1e9
+    distance = distance_m(first, second)
+    errors = (first.error_95_m or 0.0) + (second.error_95_m or 0.0)
+    slack = errors + 0.5 * acceleration_m_s2 * seconds**2 + 0.1
+    if first.speed_m_s is None or second.speed_m_s is None:
+        return distance > 5.0 * speed_m_s_max * seconds + slack
+    expected = 0.5 * (first.speed_m_s + second.speed_m_s) * seconds
+    return abs(distance - expected) > slack

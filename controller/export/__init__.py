@@ -1,0 +1,1 @@
+"""Sessions as files that other tools open: GeoJSON and CSV, WGS 84 decimal degrees, square metres."""

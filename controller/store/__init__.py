@@ -1,0 +1,1 @@
+"""What is durable: the ledger, the logged inputs, verification."""

@@ -1,0 +1,26 @@
+"""
+The exceptions of Firmground's shells, in one tree.
+
+    FirmgroundError                an operation of the shell failed; the message says what, where and what to do
+    ├── ConfigError                a configuration, profile or scenario cannot be used
+    ├── CaptureError               a recording cannot be read or does not fit together
+    └── StoreError                 a session's record cannot be written, read or trusted
+
+Bad bytes from a device are not exceptions: decoders count them (`LinkStats`). Our own mistakes are `assert`s.
+"""
+
+
+class FirmgroundError(Exception):
+    """An operation of the shell failed; the message names what was wrong, where, and what to do."""
+
+
+class ConfigError(FirmgroundError):
+    """A configuration, profile or scenario cannot be used."""
+
+
+class CaptureError(FirmgroundError):
+    """A recording cannot be read, or its streams do not fit together."""
+
+
+class StoreError(FirmgroundError):
+    """A session's record cannot be written, read or trusted."""
