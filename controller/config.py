@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
+from firmware_bridge.codec.line import LineFormat
 from msgspec import Meta
 
 from controller.core.site import (
@@ -25,7 +26,6 @@ from controller.core.site import (
     Task,
     Vehicle,
 )
-from firmware_bridge.codec.line import LineFormat
 from firmware_bridge.errors import ConfigError
 
 _T = TypeVar("_T")
@@ -139,7 +139,7 @@ def _check_references(config: Config, source: str) -> None:
             raise ConfigError(f"{source}: [[link]] name: {link.name!r} is used twice; names must differ")
         if (link.protocol == "line") != (link.line is not None):
             raise ConfigError(
-                f"{source}: [[link]] {link.name}: a [link.line] table belongs to protocol \"line\" and to no other"
+                f'{source}: [[link]] {link.name}: a [link.line] table belongs to protocol "line" and to no other'
             )
         protocols[link.name] = link.protocol
     wanted = [("[position] link", config.position.link, ("gnss", "mavlink"))]

@@ -3,12 +3,12 @@ Logged inputs to records, and commands back to bytes: where codecs and core meet
 """
 
 import msgspec
+from firmware_bridge.codec.decoders import Decoder, make_decoder
 
 from controller.config import Config
 from controller.core.effects import Command
 from controller.core.inputs import Arrival, EndSession, Inputs, RawInputs
 from firmware_bridge.codec import head as head_codec
-from firmware_bridge.codec.decoders import Decoder, make_decoder
 from firmware_bridge.records import LinkStats
 
 
@@ -52,6 +52,4 @@ class Intake:
 
 def encode_commands(commands: tuple[Command, ...]) -> tuple[Outgoing, ...]:
     """Commands to heads as bytes, in the order in which they must go out."""
-    return tuple(
-        Outgoing(link=command.link, payload=head_codec.encode(command.record)) for command in commands
-    )
+    return tuple(Outgoing(link=command.link, payload=head_codec.encode(command.record)) for command in commands)

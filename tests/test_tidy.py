@@ -77,9 +77,7 @@ def test_the_core_and_the_codecs_are_pure(path):
     assert "np.random" not in path.read_text()
 
 
-@pytest.mark.parametrize(
-    "path", [p for p in SOURCES if _relative(p).startswith("controller/core")], ids=_relative
-)
+@pytest.mark.parametrize("path", [p for p in SOURCES if _relative(p).startswith("controller/core")], ids=_relative)
 def test_the_core_stands_on_numpy_and_records_alone(path):
     """The only third-party packages of the core are numpy and msgspec."""
     standard = set(__import__("sys").stdlib_module_names)
@@ -156,9 +154,7 @@ def test_every_step_of_the_path_of_a_sample_exists():
     assert len(steps) >= 8
     for file, name in steps:
         tree = ast.parse((ROOT / file).read_text())
-        defined = {
-            node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)
-        }
+        defined = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
         assert set(name.split(".")) <= defined, f"{file}:{name} does not exist"
 
 

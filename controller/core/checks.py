@@ -62,7 +62,12 @@ def watch(run: CheckRun, signal: FloatArray, threshold: FloatArray) -> None:
 
 
 def judge_check(
-    run: CheckRun, calibration: Calibration, channels: tuple[str, ...], profile: Profile, *, is_seen_and_heard: bool
+    run: CheckRun,
+    calibration: Calibration,
+    channels: tuple[str, ...],
+    profile: Profile,
+    *,
+    is_seen_and_heard: bool,
 ) -> tuple[CheckResult, ...]:
     """All results of a finished check; it passed if every one did."""
     results = [_background_alarms(run)]

@@ -122,9 +122,7 @@ class MapFold:
         for tile in self.tiles():
             counts += np.bincount(tile.states.ravel(), minlength=len(CellState))
             reasons += np.bincount(tile.reasons.ravel(), minlength=len(Reason) + 1)
-        by_reason = {
-            reason.label: _area(reasons[reason + 1]) for reason in reversed(Reason) if reasons[reason + 1]
-        }
+        by_reason = {reason.label: _area(reasons[reason + 1]) for reason in reversed(Reason) if reasons[reason + 1]}
         return MapTotals(
             searched_m2=_area(counts[CellState.SEARCHED]),
             provisional_m2=_area(counts[CellState.PROVISIONAL]),

@@ -48,7 +48,10 @@ class Plane:
 
     def unproject(self, east_m: npt.ArrayLike, north_m: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Latitude and longitude in degrees: Newton's steps on `project`; exact to 1 um within 100 km."""
-        wanted_east, wanted_north = np.asarray(east_m, dtype=np.float64), np.asarray(north_m, dtype=np.float64)
+        wanted_east, wanted_north = (
+            np.asarray(east_m, dtype=np.float64),
+            np.asarray(north_m, dtype=np.float64),
+        )
         latitude = self.latitude_deg + np.degrees(wanted_north / self._meridian_m)
         longitude = self.longitude_deg + np.degrees(wanted_east / self._parallel_m)
         for _ in range(4):
@@ -58,9 +61,7 @@ class Plane:
         return latitude, longitude
 
 
-def lever_arms(
-    lever_m: FloatArray, heading_rad: FloatArray, roll_rad: FloatArray, pitch_rad: FloatArray
-) -> FloatArray:
+def lever_arms(lever_m: FloatArray, heading_rad: FloatArray, roll_rad: FloatArray, pitch_rad: FloatArray) -> FloatArray:
     """
     Horizontal offset of points on the vehicle from its antenna.
 

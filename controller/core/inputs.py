@@ -109,9 +109,7 @@ class EndSession(Request, frozen=True, kw_only=True, tag="end_session"):
     """Close the session's record: what still waits for a position is stored without one."""
 
 
-AnyRequest = (
-    Calibration | BeginCheck | BeginCheckPart | EndCheck | AcknowledgeAlarm | SetPaused | EndSession
-)
+AnyRequest = Calibration | BeginCheck | BeginCheckPart | EndCheck | AcknowledgeAlarm | SetPaused | EndSession
 
 
 class RawInputs(msgspec.Struct, frozen=True, kw_only=True, array_like=True):

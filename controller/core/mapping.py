@@ -163,7 +163,10 @@ class PassRaster:
             position = np.concatenate([self._tail_position, position])
             radius = np.concatenate([self._tail_radius, radius])
         if self._samples > 1:
-            self._tail_position, self._tail_radius = position[1 - self._samples :], radius[1 - self._samples :]
+            self._tail_position, self._tail_radius = (
+                position[1 - self._samples :],
+                radius[1 - self._samples :],
+            )
         if len(position):
             seen = seen_subcells(position, radius, self._samples)
             if len(seen):

@@ -37,6 +37,7 @@ def place_pending(state: State, head: HeadState, now_ns: MonoNs, out: Outbox, *,
         if batch is None:
             break
         samples, fixes = batch
+        head.samples_judged += len(samples.index)
         if fixes is None:
             _store_unplaced(state, head, samples, out)
         else:
@@ -119,7 +120,9 @@ def _coil_positions(
     return to_dmm(antenna_m[:, None, :] + lever_arms(samples.lever_m, heading, roll, pitch))
 
 
-def _bracket_reasons(state: State, samples: PendingSamples, bracket: BracketJudgement, *, has_attitude: bool) -> IntArray:
+def _bracket_reasons(
+    state: State, samples: PendingSamples, bracket: BracketJudgement, *, has_attitude: bool
+) -> IntArray:
     """What position, heading, attitude and clock withhold: int64 (n, 1)."""
     mask = bracket.reasons
     needs_heading = bool((samples.lever_m[:, :2] != 0.0).any())
@@ -153,9 +156,7 @@ def _independent_error(
 ) -> FloatArray | None:
     if bracket.time_error_ns is None or samples.time_error_ns is None:
         return None
-    return independent_error_m(
-        samples.lever_m, bracket, state.site, samples.time_error_ns, has_attitude=has_attitude
-    )
+    return independent_error_m(samples.lever_m, bracket, state.site, samples.time_error_ns, has_attitude=has_attitude)
 
 
 def _map_runs(

@@ -51,9 +51,7 @@ def take_request(state: State, request: AnyRequest, now_ns: MonoNs, out: Outbox)
         case SetPaused():
             state.is_paused = request.is_paused
             utc_ns = state.utc_ns(now_ns)
-            out.events.append(
-                Paused(mono_ns=now_ns, utc_ns=utc_ns, person=request.person, is_paused=request.is_paused)
-            )
+            out.events.append(Paused(mono_ns=now_ns, utc_ns=utc_ns, person=request.person, is_paused=request.is_paused))
             why = None
         case EndSession():
             state.is_ended = True
@@ -62,9 +60,7 @@ def take_request(state: State, request: AnyRequest, now_ns: MonoNs, out: Outbox)
     if why is not None:
         name = str(request.__struct_config__.tag)
         utc_ns = state.utc_ns(now_ns)
-        out.events.append(
-            RequestRefused(mono_ns=now_ns, utc_ns=utc_ns, request=name, person=request.person, why=why)
-        )
+        out.events.append(RequestRefused(mono_ns=now_ns, utc_ns=utc_ns, request=name, person=request.person, why=why))
 
 
 def end_block(state: State, head: HeadState, why: str, now_ns: MonoNs, out: Outbox) -> None:
@@ -73,9 +69,7 @@ def end_block(state: State, head: HeadState, why: str, now_ns: MonoNs, out: Outb
         return
     head.unjudged.append(head.block.number)
     utc_ns = state.utc_ns(now_ns)
-    out.events.append(
-        BlockEnded(mono_ns=now_ns, utc_ns=utc_ns, head=head.head.id, block=head.block.number, why=why)
-    )
+    out.events.append(BlockEnded(mono_ns=now_ns, utc_ns=utc_ns, head=head.head.id, block=head.block.number, why=why))
     head.block = None
 
 
@@ -126,9 +120,7 @@ def _calibrate(state: State, head: HeadState, request: Calibration, now_ns: Mono
         )
     )
     utc_ns, profile = state.utc_ns(now_ns), state.site.profile.name
-    out.events.append(
-        SpecSet(mono_ns=now_ns, utc_ns=utc_ns, spec=head.spec, profile=profile, calibration=request)
-    )
+    out.events.append(SpecSet(mono_ns=now_ns, utc_ns=utc_ns, spec=head.spec, profile=profile, calibration=request))
     return None
 
 
@@ -152,15 +144,11 @@ def _begin_check(state: State, head: HeadState, request: BeginCheck, now_ns: Mon
     peak = np.full(len(head.channels), np.nan)
     head.check = CheckRun(number=state.checks_begun, person=request.person, begun_ns=now_ns, peak=peak)
     utc_ns, number = state.utc_ns(now_ns), head.check.number
-    out.events.append(
-        CheckBegun(mono_ns=now_ns, utc_ns=utc_ns, head=head.head.id, check=number, person=request.person)
-    )
+    out.events.append(CheckBegun(mono_ns=now_ns, utc_ns=utc_ns, head=head.head.id, check=number, person=request.person))
     return None
 
 
-def _begin_part(
-    state: State, head: HeadState, request: BeginCheckPart, now_ns: MonoNs, out: Outbox
-) -> str | None:
+def _begin_part(state: State, head: HeadState, request: BeginCheckPart, now_ns: MonoNs, out: Outbox) -> str | None:
     if head.check is None:
         return "no function check is running"
     if request.part in head.check.parts_done:
@@ -202,9 +190,7 @@ def _end_check(state: State, head: HeadState, request: EndCheck, now_ns: MonoNs,
     return None
 
 
-def _judge_blocks(
-    state: State, head: HeadState, check: int, now_ns: MonoNs, out: Outbox, *, passed: bool
-) -> None:
+def _judge_blocks(state: State, head: HeadState, check: int, now_ns: MonoNs, out: Outbox, *, passed: bool) -> None:
     """A check proves, or voids, all ground since the last one that passed."""
     for block in head.unjudged:
         out.events.append(
@@ -233,9 +219,7 @@ def _open_block(
     head.block_spec[head.block.number] = head.spec
     utc_ns, number = state.utc_ns(now_ns), head.block.number
     out.events.append(
-        BlockOpened(
-            mono_ns=now_ns, utc_ns=utc_ns, head=head.head.id, block=number, spec=head.spec, check=check
-        )
+        BlockOpened(mono_ns=now_ns, utc_ns=utc_ns, head=head.head.id, block=number, spec=head.spec, check=check)
     )
 
 
@@ -245,7 +229,5 @@ def _acknowledge(state: State, request: AcknowledgeAlarm, now_ns: MonoNs, out: O
         return f"there is no alarm {request.alarm}"
     alarm.state = NEXT[alarm.state, AlarmInput.ACKNOWLEDGED]
     utc_ns = state.utc_ns(now_ns)
-    out.events.append(
-        AlarmAcknowledged(mono_ns=now_ns, utc_ns=utc_ns, alarm=request.alarm, person=request.person)
-    )
+    out.events.append(AlarmAcknowledged(mono_ns=now_ns, utc_ns=utc_ns, alarm=request.alarm, person=request.person))
     return None

@@ -92,7 +92,12 @@ def judge_bracket(first: TrackFix, second: TrackFix, site: Site) -> BracketJudge
 
 
 def independent_error_m(
-    lever_m: FloatArray, bracket: BracketJudgement, site: Site, sample_time_error_ns: int, *, has_attitude: bool
+    lever_m: FloatArray,
+    bracket: BracketJudgement,
+    site: Site,
+    sample_time_error_ns: int,
+    *,
+    has_attitude: bool,
 ) -> FloatArray:
     """
     Bound on what differs between samples of one pass, per channel: float64 (channels,).

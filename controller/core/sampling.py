@@ -60,7 +60,9 @@ def identify(state: State, head: HeadState, dictionary: HeadDictionary, now_ns: 
     return True
 
 
-def take_samples(state: State, head: HeadState, block: SampleBlock, arrival_ns: MonoNs, now_ns: MonoNs, out: Outbox) -> None:
+def take_samples(
+    state: State, head: HeadState, block: SampleBlock, arrival_ns: MonoNs, now_ns: MonoNs, out: Outbox
+) -> None:
     """Time, judge and queue a block of samples, and raise or end the alarm that they make."""
     if head.detector is None and head.head.channels:
         coils = np.array([channel.position_m for channel in head.head.channels])
@@ -302,5 +304,3 @@ def _end_alarm(state: State, head: HeadState, edge: SignalEdge, now_ns: MonoNs, 
             samples=edge.samples,
         )
     )
-
-

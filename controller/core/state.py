@@ -97,6 +97,8 @@ class HeadState(msgspec.Struct, kw_only=True, eq=False):
     last_request_ns: MonoNs | None = None
     samples: int = 0
     samples_placed: int = 0
+    samples_judged: int = 0
+    samples_judged_announced: int = 0
     reasons_seen: int = 0
     announced: tuple[str, ...] | None = None
     measured: dict[Reason, Measured] = {}
@@ -171,9 +173,7 @@ def begin(site: Site, origin: Origin) -> State:
             head=head,
             timing=site.timing(head.link),
             clock=DeviceClock(),
-            raster=PassRaster(
-                tiles, reason_sets, round(head.nominal_radius_m * 10_000), site.profile.alarm_samples
-            ),
+            raster=PassRaster(tiles, reason_sets, round(head.nominal_radius_m * 10_000), site.profile.alarm_samples),
             output=OutputState(),
         )
         for head in site.heads
@@ -192,4 +192,3 @@ def begin(site: Site, origin: Origin) -> State:
         attitude_clock=attitude,
         plane=plane,
     )
-

@@ -198,9 +198,7 @@ def _announce_task(state: State, now_ns: MonoNs, out: Outbox) -> None:
     """The plane of a configured task stands in the record from the first step on."""
     if state.last_commit_s is None and state.site.task is not None:
         task = state.site.task
-        _set_plane(
-            state, task.origin_latitude_deg, task.origin_longitude_deg, task.origin_altitude_m, now_ns, out
-        )
+        _set_plane(state, task.origin_latitude_deg, task.origin_longitude_deg, task.origin_altitude_m, now_ns, out)
 
 
 def _set_plane(
@@ -236,9 +234,7 @@ def _commit(state: State, now_ns: MonoNs, out: Outbox) -> None:
     for (link, cause), count in state.refused.items():
         if state.announced_refused.get((link, cause)) != count:
             state.announced_refused[link, cause] = count
-            out.events.append(
-                LinkCounters(mono_ns=now_ns, utc_ns=utc_ns, link=link, refused=count, cause=cause)
-            )
+            out.events.append(LinkCounters(mono_ns=now_ns, utc_ns=utc_ns, link=link, refused=count, cause=cause))
     changed = state.tiles.take_changed()
     for index, names in state.reason_sets.take_new():
         out.events.append(ReasonSetNamed(mono_ns=now_ns, utc_ns=utc_ns, index=index, reasons=names))
@@ -246,7 +242,14 @@ def _commit(state: State, now_ns: MonoNs, out: Outbox) -> None:
         spec = next((head.block_spec[block] for head in state.heads if block in head.block_spec), None)
         out.events.append(
             TileWritten(
-                mono_ns=now_ns, utc_ns=utc_ns, spec=spec, block=block, tx=tx, ty=ty, version=version, cells=cells
+                mono_ns=now_ns,
+                utc_ns=utc_ns,
+                spec=spec,
+                block=block,
+                tx=tx,
+                ty=ty,
+                version=version,
+                cells=cells,
             )
         )
 
@@ -254,7 +257,10 @@ def _commit(state: State, now_ns: MonoNs, out: Outbox) -> None:
 def _announce_credit(state: State, head: HeadState, now_ns: MonoNs, out: Outbox) -> None:
     """An event whenever the reasons that occurred within the last second are others than before."""
     mask = head.reasons_seen
+    if head.samples_judged == head.samples_judged_announced and head.pending:
+        mask |= Reason.NO_FIX.bit  # nothing was judged: what waits for a position does not count
     head.reasons_seen = 0
+    head.samples_judged_announced = head.samples_judged
     silence_ns = None if head.last_arrival_ns is None else now_ns - head.last_arrival_ns
     if silence_ns is None or silence_ns > SILENCE_NS_MAX:
         mask |= Reason.HEAD_SILENT.bit
@@ -269,9 +275,7 @@ def _announce_credit(state: State, head: HeadState, now_ns: MonoNs, out: Outbox)
         measured = head.measured.get(reason, nothing)
         values.append(ReasonValue(reason=reason.label, value=measured.value, limit=measured.limit))
     out.events.append(
-        CreditState(
-            mono_ns=now_ns, utc_ns=state.utc_ns(now_ns), head=head.head.id, reasons=tuple(values)
-        )
+        CreditState(mono_ns=now_ns, utc_ns=state.utc_ns(now_ns), head=head.head.id, reasons=tuple(values))
     )
 
 
@@ -313,5 +317,3 @@ def _snapshot(state: State, now_ns: MonoNs) -> Snapshot:
         credit=tuple(head.announced or () for head in state.heads),
         open_alarms=len(state.alarms),
     )
-
-

@@ -102,9 +102,7 @@ class DeviceClock:
         spread = sum((x - mean_x) ** 2 for x in xs)
         # Under five seconds the round trip's jitter would pass for drift: assume none.
         is_long = xs[-1] - xs[0] >= 5 * SECOND
-        slope = (
-            sum((x - mean_x) * (y - mean_y) for x, y in zip(xs, ys, strict=True)) / spread if is_long else 0.0
-        )
+        slope = sum((x - mean_x) * (y - mean_y) for x, y in zip(xs, ys, strict=True)) / spread if is_long else 0.0
         self._slope = min(max(slope, -DRIFT_PPM_MAX * 1e-6), DRIFT_PPM_MAX * 1e-6)
         self._offset = mean_y - self._slope * mean_x
         residual = max(abs(y - self._slope * x - self._offset) for x, y in zip(xs, ys, strict=True))
@@ -149,7 +147,7 @@ class EpochClock:
     @property
     def has_offset(self) -> bool:
         """Whether anything maps yet."""
-        return self._utc_zero is not None and self._timing.timebase == "utc" or bool(self._recent)
+        return (self._utc_zero is not None and self._timing.timebase == "utc") or bool(self._recent)
 
     @property
     def error_ns(self) -> int | None:

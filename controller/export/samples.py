@@ -75,9 +75,7 @@ def write_geojson(rows: Iterator[dict[str, Any]], file: TextIO) -> int:
     return count
 
 
-def _places(
-    placed: PlacedSamples, plane: Plane | None
-) -> Callable[[int, int], tuple[float | None, float | None]]:
+def _places(placed: PlacedSamples, plane: Plane | None) -> Callable[[int, int], tuple[float | None, float | None]]:
     """Latitude and longitude of (row, channel), to a nanodegree: a tenth of a millimetre."""
     if plane is None:
         return lambda _row, _channel: (None, None)

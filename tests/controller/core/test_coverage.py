@@ -37,9 +37,7 @@ def paths(draw):
         for _ in range(samples):
             heading += turn
             east, north = east + step * math.sin(heading), north + step * math.cos(heading)
-            rows.append(
-                np.stack([east + across * math.cos(heading), north - across * math.sin(heading)], axis=1)
-            )
+            rows.append(np.stack([east + across * math.cos(heading), north - across * math.sin(heading)], axis=1))
     return np.rint(np.array(rows) * 10_000).astype(np.int64)
 
 
@@ -77,7 +75,10 @@ def test_every_point_of_a_credited_cell_is_within_reach_of_a_true_sample(
     outside = RADIUS_DMM / math.cos(math.pi / 256) + 0.01
     reach = shapely.union_all(shapely.buffer(shapely.points(truth), outside, quad_segs=64))
     boxes = shapely.box(
-        cells[:, 0] * CELL_DMM, cells[:, 1] * CELL_DMM, (cells[:, 0] + 1) * CELL_DMM, (cells[:, 1] + 1) * CELL_DMM
+        cells[:, 0] * CELL_DMM,
+        cells[:, 1] * CELL_DMM,
+        (cells[:, 0] + 1) * CELL_DMM,
+        (cells[:, 1] + 1) * CELL_DMM,
     )
     shapely.prepare(reach)
     assert shapely.contains(reach, boxes).all()

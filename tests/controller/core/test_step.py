@@ -1,0 +1,501 @@
+"""The whole policy, stepped with records: what counts, what withholds, what is raised, what is withdrawn."""
+
+import numpy as np
+import pytest
+from core_machine import CHANNELS, MS, SECOND, Machine, calibration, dictionary, fix, site
+
+from controller.core.effects import (
+    AlarmAcknowledged,
+    AlarmEnded,
+    AlarmLocated,
+    AlarmRaised,
+    AlarmUnlocated,
+    BlockEnded,
+    BlockOpened,
+    CheckEnded,
+    LinkCounters,
+    OriginLatched,
+    RequestRefused,
+    SessionEnded,
+    SpecSet,
+    Verdict,
+)
+from controller.core.fold import MapFold
+from controller.core.inputs import (
+    AcknowledgeAlarm,
+    BeginCheck,
+    BeginCheckPart,
+    CheckPart,
+    EndCheck,
+    EndSession,
+    SetPaused,
+)
+from controller.core.reasons import Reason
+from firmware_bridge.records import FixClass, OutputCommand, StatusBit, TimeReply
+
+
+def folded(machine):
+    fold = MapFold(machine.state.site.profile.masking_radius_m)
+    for event in machine.events:
+        fold.add(event)
+    return fold.totals()
+
+
+def spike(channel=1, at_s=0.0, lasting_s=0.2, value=60.0):
+    def signal(seconds):
+        values = np.zeros(CHANNELS)
+        if at_s <= seconds < at_s + lasting_s:
+            values[channel] = value
+        return values
+
+    return signal
+
+
+def test_ground_driven_after_a_passed_check_is_provisional(ready_machine):
+    """Within every limit, ground counts, provisionally."""
+    ready_machine.drive(10.0)
+    ready_machine.end()
+    totals = folded(ready_machine)
+    assert totals.searched_m2 == 0.0
+    # 8 m of a bar 0.45 m wide between its outer coils, with 0.2 m of reach less errors on either side.
+    assert 0.45 * 8 < totals.provisional_m2 + totals.signal_open_m2 < 0.85 * 9
+    assert ready_machine.credit_reasons <= {"no_fix"}
+
+
+def test_a_passed_closing_check_turns_provisional_ground_to_searched(ready_machine):
+    """The verdict of a block comes from its closing check."""
+    ready_machine.drive(10.0)
+    ready_machine.check()
+    ready_machine.end()
+    assert [(verdict.block, verdict.state) for verdict in ready_machine.of(Verdict)] == [(1, "passed")]
+    assert folded(ready_machine).searched_m2 > 3.0
+
+
+def test_a_failed_closing_check_withdraws_the_ground_since_the_last_passed_one(ready_machine):
+    """One dead channel at the closing check: what was provisional is due for research, and nothing counts after."""
+    ready_machine.drive(10.0)
+    ready_machine.check(response=[100.0, 100.0, 0.0, 100.0])
+    ready_machine.drive(3.0)
+    ready_machine.end()
+    assert [(verdict.block, verdict.state) for verdict in ready_machine.of(Verdict)] == [(1, "voided")]
+    totals = folded(ready_machine)
+    assert totals.searched_m2 == totals.provisional_m2 == 0.0
+    assert totals.research_due_m2 > 2.0
+    assert "check_failed" in totals.out_of_spec_m2
+
+
+def test_nothing_counts_without_a_check(machine):
+    """A calibrated head that was never checked paints `not_checked` and no credit."""
+    machine.run(2.0)
+    machine.ask(calibration())
+    machine.run(6.0)
+    machine.drive(5.0)
+    machine.end()
+    totals = folded(machine)
+    assert totals.provisional_m2 == totals.searched_m2 == 0.0
+    assert totals.out_of_spec_m2["not_checked"] > 1.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"horizontal_error_95_m": None}, "position_error"),
+        ({"horizontal_error_95_m": 0.051}, "position_error"),
+        ({"fix_class": FixClass.FLOAT}, "fix_class"),
+        ({"fix_class": FixClass.SIMULATED}, "fix_class"),
+        ({"heading_deg": None}, "heading_unknown"),
+        ({"heading_error_95_deg": None}, "heading_unknown"),
+        ({"heading_error_95_deg": 1.6}, "heading_unknown"),
+        ({"reference_station": "0002"}, "base_changed"),
+        ({"speed_m_s": 3.0}, "position_jump"),
+    ],
+)
+def test_a_fix_outside_a_limit_earns_nothing(ready_machine, changes, reason):
+    """Each limit on a fix, and each missing value, withholds credit with its reason (P1, P3)."""
+    before = folded(ready_machine)
+    ready_machine.fix_changes = lambda seconds: changes
+    ready_machine.run(0.4)
+    ready_machine.drive(4.0)
+    ready_machine.run(1.0)
+    assert reason in ready_machine.credit_reasons
+    ready_machine.end()
+    after = folded(ready_machine)
+    assert after.provisional_m2 - before.provisional_m2 < 0.15, "only what was taken before the change may count"
+    assert after.out_of_spec_m2[reason] > 1.0
+
+
+def test_a_stated_error_exactly_at_its_limit_counts(ready_machine):
+    """The limit itself is within the limit."""
+    ready_machine.fix_changes = lambda seconds: {"horizontal_error_95_m": 0.05}
+    ready_machine.drive(4.0)
+    assert ready_machine.credit_reasons == set()
+
+
+def test_lost_fixes_leave_samples_without_a_place(ready_machine):
+    """Without fixes for longer than samples wait, they are stored with `no_fix`; nothing is invented."""
+    ready_machine.fix_changes = lambda seconds: None
+    ready_machine.drive(5.0)
+    assert "no_fix" in ready_machine.credit_reasons
+    lost = [placed for placed in ready_machine.placed if not placed.is_placed.all()]
+    assert lost
+    assert all((placed.reasons & Reason.NO_FIX.bit).all() for placed in lost)
+
+
+def test_fixes_too_far_apart_place_samples_but_earn_nothing(ready_machine):
+    """Between fixes 0.6 s apart samples are placed for the map, with `fix_stale`."""
+    ready_machine.fix_changes = lambda seconds: {} if round(seconds * 10) % 6 == 0 else None
+    ready_machine.drive(6.0)
+    assert "fix_stale" in ready_machine.credit_reasons
+
+
+def test_speed_above_the_limit_earns_nothing(ready_machine):
+    """`too_fast` from the fixes' own distance."""
+    ready_machine.drive(5.0, speed_m_s=1.4)
+    seen = {name for event in ready_machine.events for name in getattr(event, "reasons", ()) if isinstance(name, str)}
+    assert "too_fast" in seen
+    assert (
+        folded(ready_machine).out_of_spec_m2.get("too_fast", 0)
+        + folded(ready_machine).out_of_spec_m2.get("sample_gap", 0)
+        > 1.0
+    )
+
+
+def test_missing_attitude_withholds_credit_where_the_profile_needs_it(ready_machine):
+    """`attitude_unknown` under ap-shallow."""
+    ready_machine.has_attitude = False
+    ready_machine.drive(5.0)
+    assert "attitude_unknown" in ready_machine.credit_reasons
+
+
+def test_missing_attitude_costs_reach_but_not_credit_in_training():
+    """The worst slope stands in: narrower, but counting."""
+    machine = Machine(site("training"))
+    machine.has_attitude = False
+    machine.ready()
+    machine.drive(5.0)
+    assert machine.credit_reasons == set()
+
+
+def test_a_pause_withholds_credit_until_it_ends(ready_machine):
+    """A person's pause and resume."""
+    ready_machine.ask(SetPaused(person="op-1", is_paused=True))
+    ready_machine.run(2.0)
+    assert ready_machine.credit_reasons == {"paused"}
+    ready_machine.ask(SetPaused(person="op-1", is_paused=False))
+    ready_machine.run(2.5)
+    assert ready_machine.credit_reasons == set()
+
+
+def test_a_check_grows_old():
+    """Past its maximum age a check no longer carries credit."""
+    machine = Machine(site(check_age_h_max=0.01)).ready()
+    machine.run(40.0)
+    assert machine.credit_reasons == {"check_expired"}
+
+
+def test_an_alarm_is_raised_in_the_step_that_completes_it(ready_machine):
+    """The same step returns the event, and lamp and buzzer are its first command."""
+    ready_machine.signal = spike(at_s=ready_machine.seconds + 1.0)
+    while not any(isinstance(event, AlarmRaised) and event.check is None for event in ready_machine.events):
+        ready_machine.tick()
+    effects = ready_machine.effects[-1]
+    assert isinstance(effects.commands[0].record, OutputCommand)
+    assert effects.commands[0].record.lamp_on
+    assert effects.commands[0].record.buzzer_on
+    raised = ready_machine.of(AlarmRaised)[-1]
+    assert raised.channels == ("c1",)
+    assert raised.value == pytest.approx(60.0, abs=3.0)
+
+
+@pytest.mark.parametrize("without", ["fix", "attitude", "head clock", "credit"])
+def test_an_alarm_needs_nothing_but_samples(machine, without):
+    """Position, attitude, clock and checks may all be missing: the alarm comes in the same step (P2)."""
+    if without == "fix":
+        machine.fix_changes = lambda seconds: None
+    machine.has_attitude = without != "attitude"
+    if without == "head clock":
+        machine._answer = lambda command: None
+    machine.run(8.0)
+    begun = machine.seconds + 0.5
+    machine.signal = spike(at_s=begun)
+    machine.run(1.0)
+    raised = machine.of(AlarmRaised)
+    assert len(raised) == 1
+    assert raised[0].mono_ns == (100 + round(begun * 50) / 50) * SECOND
+
+
+def test_one_signal_is_one_alarm_with_its_strongest_sample(ready_machine):
+    """No chatter: a signal that swings above the release level stays one alarm, and its peak is found."""
+    begun = ready_machine.seconds + 1.0
+
+    def swinging(seconds):
+        values = np.zeros(CHANNELS)
+        if begun <= seconds < begun + 0.5:
+            values[2] = 40.0 + 15.0 * np.sin((seconds - begun) * 40.0)
+        return values
+
+    ready_machine.signal = swinging
+    ready_machine.drive(3.0)
+    ready_machine.run(1.0)
+    alarms = [event for event in ready_machine.of(AlarmRaised) if event.check is None]
+    assert len(alarms) == 1
+    ended = next(event for event in ready_machine.of(AlarmEnded) if event.alarm == alarms[0].alarm)
+    assert ended.peak == pytest.approx(55.0, abs=2.5)
+    assert ended.peak_channel == "c2"
+    assert [event.alarm for event in ready_machine.of(AlarmLocated)].count(alarms[0].alarm) == 1
+
+
+def test_an_alarm_is_located_at_the_coil_of_its_strongest_sample(ready_machine):
+    """Coil c1 is 0.075 m left of the axis and 1.5 m ahead of the antenna."""
+    begun = ready_machine.seconds
+    ready_machine.signal = spike(at_s=begun + 5.0, lasting_s=0.03)
+    ready_machine.drive(8.0)
+    located = ready_machine.of(AlarmLocated)[-1]
+    # c1 is at y = (1 - 1.5) * 0.15 m, y to the left: 0.075 m to the right of the axis, which is east.
+    assert located.east_dmm == pytest.approx(750, abs=20)
+    assert located.north_dmm == pytest.approx(15_000 + (5.0 - 0.025) * 8_000, abs=400)
+    assert located.error_m is not None
+    assert located.error_m > 0.2
+
+
+def test_an_alarm_without_position_is_to_be_marked_by_hand(machine):
+    """No fix ever: the alarm is in the record, unlocated, with the reason."""
+    machine.fix_changes = lambda seconds: None
+    machine.run(8.0)
+    machine.signal = spike(at_s=machine.seconds + 0.5)
+    machine.run(8.0)
+    assert [event.reasons for event in machine.of(AlarmUnlocated)] == [("no_fix",)]
+
+
+def test_an_alarm_masks_credited_ground_around_it(ready_machine):
+    """Ground near an open alarm does not count, earlier credit included, and stays in the balance."""
+    ready_machine.drive(5.0)
+    before = folded(ready_machine)
+    ready_machine.signal = spike(at_s=ready_machine.seconds + 2.0)
+    ready_machine.drive(5.0)
+    ready_machine.end()
+    assert folded(ready_machine).signal_open_m2 > before.signal_open_m2 + 0.4
+
+
+def test_acknowledging_keeps_the_alarm_open(ready_machine):
+    """An acknowledgement is recorded; the ground stays `signal_open`."""
+    ready_machine.signal = spike(at_s=ready_machine.seconds + 1.0)
+    ready_machine.drive(4.0)
+    before = folded(ready_machine)
+    number = ready_machine.of(AlarmRaised)[-1].alarm
+    ready_machine.ask(AcknowledgeAlarm(person="op-1", alarm=number))
+    ready_machine.run(1.0)
+    assert [event.alarm for event in ready_machine.of(AlarmAcknowledged)] == [number]
+    assert folded(ready_machine).signal_open_m2 == before.signal_open_m2
+
+
+def test_a_signal_that_outlasts_the_hold_keeps_its_alarm_and_loses_credit(ready_machine):
+    """Standing on something for longer than the hold: the ground is learnt anew without credit."""
+    ready_machine.signal = spike(at_s=ready_machine.seconds + 1.0, lasting_s=1e9)
+    ready_machine.run(23.0)
+    assert "baseline_unsettled" in ready_machine.credit_reasons
+    assert len([event for event in ready_machine.of(AlarmRaised) if event.check is None]) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (StatusBit.FAULT, "head_fault"),
+        (StatusBit.TRANSMITTER_OFF, "head_fault"),
+        (StatusBit.SELF_TEST, "head_fault"),
+        (StatusBit.SATURATED, "saturated"),
+    ],
+)
+def test_what_the_head_says_of_itself_withholds_credit(ready_machine, status, reason):
+    """Status bits are believed."""
+    ready_machine.status = lambda seconds: int(status)
+    ready_machine.run(3.0)
+    assert reason in ready_machine.credit_reasons
+
+
+def test_a_saturated_channel_is_an_alarm(ready_machine):
+    """Too strong to measure is not too weak to report (P2)."""
+    begun = ready_machine.seconds + 1.0
+    ready_machine.status = lambda seconds: int(StatusBit.SATURATED) if begun <= seconds < begun + 0.1 else 0
+    ready_machine.run(2.0)
+    assert [event for event in ready_machine.of(AlarmRaised) if event.check is None]
+
+
+def test_a_stuck_channel_is_a_fault(ready_machine):
+    """Real electronics always move: a channel without noise earns nothing."""
+    ready_machine.noise_uv = 0.0
+    ready_machine.run(8.0)
+    assert "head_fault" in ready_machine.credit_reasons
+
+
+def test_noise_that_hides_the_reference_item_withholds_credit(ready_machine):
+    """`noise_high` with the measured noise and its limit in the record."""
+    ready_machine.noise_uv = 8.0
+    ready_machine.run(8.0)
+    assert "noise_high" in ready_machine.credit_reasons
+
+
+def test_a_lost_sample_withholds_the_one_after_it(ready_machine):
+    """A gap in the sequence is counted and gives `sample_gap`."""
+    ready_machine.drop_sample = lambda seconds: round(seconds * 50) % 25 == 0
+    ready_machine.drive(3.0)
+    assert "sample_gap" in ready_machine.credit_reasons
+    counters = [event for event in ready_machine.of(LinkCounters) if event.cause == "gaps in the sample sequence"]
+    assert counters[-1].refused >= 5
+
+
+def test_a_silent_head_says_so(ready_machine):
+    """More than a second without samples: `head_silent`."""
+    ready_machine.drop_sample = lambda seconds: True
+    ready_machine.run(3.0)
+    assert "head_silent" in ready_machine.credit_reasons
+
+
+def test_a_lamp_that_does_not_answer_takes_the_alarm_path_away(ready_machine):
+    """An unanswered command is repeated, then `alarm_path_unproven` until the next passed check."""
+    ready_machine.answers_outputs = False
+    ready_machine.signal = spike(at_s=ready_machine.seconds + 0.5)
+    ready_machine.run(4.0)
+    assert "alarm_path_unproven" in ready_machine.credit_reasons
+    sent = [command.record for command in ready_machine.commands if isinstance(command.record, OutputCommand)]
+    assert len(sent) > 5
+    ready_machine.answers_outputs = True
+    ready_machine.check()
+    ready_machine.run(2.5)
+    assert ready_machine.credit_reasons == set()
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_check_needs_lamp_and_buzzer_seen_and_heard(machine, seen):
+    """Without a person's word for the alarm path the check fails."""
+    machine.run(2.0)
+    machine.ask(calibration())
+    machine.check(is_alarm_seen_and_heard=seen)
+    assert machine.of(CheckEnded)[-1].passed is seen
+    assert bool(machine.of(BlockOpened)) is seen
+
+
+@pytest.mark.parametrize("response", [79.0, 121.0, 0.0])
+def test_a_check_fails_where_a_channel_answers_differently_than_it_was_calibrated(machine, response):
+    """Weaker or stronger by more than a fifth: failed, with the value and the limits kept."""
+    machine.run(2.0)
+    machine.ask(calibration())
+    machine.check(response=[100.0, response, 100.0, 100.0])
+    ended = machine.of(CheckEnded)[-1]
+    assert not ended.passed
+    failed = {result.channel for result in ended.results if not result.passed}
+    assert failed == {"c1"}
+
+
+def test_a_check_with_a_part_left_out_fails(machine):
+    """Every part is done once, or the check has not passed."""
+    machine.run(2.0)
+    machine.ask(calibration())
+    machine.ask(BeginCheck(person="op-1", head="head"))
+    machine.ask(BeginCheckPart(person="op-1", head="head", part=CheckPart.BACKGROUND))
+    machine.run(8.0)
+    machine.ask(EndCheck(person="op-1", head="head", is_alarm_seen_and_heard=True))
+    ended = machine.of(CheckEnded)[-1]
+    assert not ended.passed
+    assert {result.part for result in ended.results if not result.passed} >= {
+        "part_reference_item_done",
+        "part_alarm_path_done",
+    }
+
+
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        (calibration(witness="op-1"), "two different people"),
+        (calibration(head="other"), "no head 'other'"),
+        (calibration(dictionary_id=8), "dictionary 8"),
+        (calibration(channels=calibration().channels[:2]), "2 channels"),
+        (BeginCheck(person="op-1", head="head"), "not calibrated"),
+        (BeginCheckPart(person="op-1", head="head", part=CheckPart.BACKGROUND), "no function check"),
+        (EndCheck(person="op-1", head="head", is_alarm_seen_and_heard=True), "no function check"),
+        (AcknowledgeAlarm(person="op-1", alarm=99), "no alarm 99"),
+    ],
+)
+def test_a_request_that_cannot_be_carried_out_is_refused_in_the_record(machine, request_, words):
+    """Each refusal says why, and changes nothing."""
+    machine.run(1.0)
+    machine.ask(request_)
+    assert words in machine.of(RequestRefused)[-1].why
+    assert not machine.of(SpecSet)
+    assert not machine.of(CheckEnded)
+
+
+def test_another_head_on_the_cable_ends_the_block(ready_machine):
+    """A new dictionary: credit stops, and the calibration is gone."""
+    ready_machine.step(records=[("head", dictionary(dictionary_id=8))])
+    assert ready_machine.of(BlockEnded)[-1].why == "head identified itself anew"
+    ready_machine.ask(BeginCheck(person="op-1", head="head"))
+    assert "not calibrated" in ready_machine.of(RequestRefused)[-1].why
+
+
+def test_a_head_whose_clock_starts_again_ends_the_block(ready_machine):
+    """A reset head must be checked again before it counts."""
+    ready_machine._answer = lambda command: (
+        ready_machine._replies.append(TimeReply(token=command.token, device_time_ns=5 * MS))
+        if hasattr(command, "token") and not isinstance(command, OutputCommand)
+        else None
+    )
+    ready_machine.run(2.0)
+    assert ready_machine.of(BlockEnded)[-1].why == "head restarted"
+
+
+def test_a_simulated_head_makes_the_session_simulated():
+    """The dictionary's flag latches the origin; it never turns back (P8)."""
+    machine = Machine()
+    machine.step(records=[("head", dictionary(dictionary_id=9, is_simulated=True))])
+    machine.step(records=[("head", dictionary(dictionary_id=7))])
+    assert [event.origin for event in machine.of(OriginLatched)] == ["simulated"]
+    assert machine.state.origin.value == "simulated"
+
+
+def test_a_simulated_fix_makes_the_session_simulated(machine):
+    """GGA quality 8 latches, once."""
+    machine.fix_changes = lambda seconds: {"fix_class": FixClass.SIMULATED}
+    machine.run(2.0)
+    assert len(machine.of(OriginLatched)) == 1
+
+
+def test_a_fix_without_time_or_older_than_the_last_is_refused_and_counted(machine):
+    """Neither can place anything."""
+    machine.run(1.0)
+    machine.step(records=[("gnss", fix(0, 0.0, 0.0, utc_ns=None))])
+    machine.step(records=[("gnss", fix(0, 0.0, 0.0))])
+    machine.run(1.5)
+    causes = {event.cause for event in machine.of(LinkCounters) if event.link == "gnss"}
+    assert causes == {"fix without a time", "fix not later than the one before"}
+
+
+def test_the_end_of_a_session_leaves_nothing_waiting(ready_machine):
+    """Every sample is placed or has its reason, the totals are in the record, and later inputs change nothing."""
+    ready_machine.signal = spike(at_s=ready_machine.seconds, lasting_s=1e9)
+    ready_machine.run(3.0)
+    ready_machine.ask(EndSession(person="op-1"))
+    ended = ready_machine.of(SessionEnded)[-1]
+    assert ready_machine.events[-1] is ended
+    assert ended.samples == ready_machine.sequence == sum(len(p.sequence) for p in ready_machine.placed)
+    raised = {event.alarm for event in ready_machine.of(AlarmRaised)}
+    settled = {event.alarm for event in ready_machine.of(AlarmLocated) + ready_machine.of(AlarmUnlocated)}
+    assert raised == settled
+    count = len(ready_machine.events)
+    ready_machine.run(2.0)
+    assert len(ready_machine.events) == count
+
+
+def test_areas_add_up_to_the_ground_that_was_passed(ready_machine):
+    """The balance closes: searched, provisional, due, signal and out of spec are all of it."""
+    ready_machine.drive(4.0)
+    ready_machine.ask(SetPaused(person="op-1", is_paused=True))
+    ready_machine.drive(4.0)
+    ready_machine.end()
+    totals = folded(ready_machine)
+    fold = MapFold(0.5)
+    for event in ready_machine.events:
+        fold.add(event)
+    passed = sum(int((tile.states != 0).sum()) for tile in fold.tiles()) * 0.0025
+    parts = totals.searched_m2 + totals.provisional_m2 + totals.research_due_m2 + totals.signal_open_m2
+    assert parts + sum(totals.out_of_spec_m2.values()) == pytest.approx(passed, abs=1e-6)
