@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from controller.config import load_profile, read_config
 from controller.core.effects import (
     AlarmEnded,
     AlarmLocated,
@@ -61,9 +62,10 @@ class SessionMap(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     events: tuple[AnyEvent, ...]
 
 
-def read_map(directory: Path, masking_radius_m: float) -> SessionMap:
-    """Fold a session's ledger; raises `StoreError` where there is none."""
-    fold, plane, others = MapFold(masking_radius_m), None, []
+def read_map(directory: Path) -> SessionMap:
+    """Fold a session's ledger; raises `StoreError` where there is none, `ConfigError` where its profile is gone."""
+    config = read_config(directory / "config.toml")
+    fold, plane, others = MapFold(load_profile(config.machine.profile).masking_radius_m), None, []
     for event in read_events(directory):
         fold.add(event)
         if isinstance(event, PlaneSet):
@@ -72,11 +74,11 @@ def read_map(directory: Path, masking_radius_m: float) -> SessionMap:
     return SessionMap(info=read_info(directory), fold=fold, plane=plane, events=tuple(others))
 
 
-def summarize(directory: Path, masking_radius_m: float) -> SessionSummary:
+def summarize(directory: Path) -> SessionSummary:
     """The totals of a session directory; raises `StoreError` where there is none."""
-    session = read_map(directory, masking_radius_m)
+    session = read_map(directory)
     ended = next((event for event in session.events if isinstance(event, SessionEnded)), None)
-    detections = _detections(session.events, session.info.origin)
+    found = detections(session.events, session.info.origin)
     totals: MapTotals = session.fold.totals()
     times = [event.mono_ns for event in session.events]
     return SessionSummary(
@@ -91,13 +93,14 @@ def summarize(directory: Path, masking_radius_m: float) -> SessionSummary:
         research_due_m2=totals.research_due_m2,
         signal_open_m2=totals.signal_open_m2,
         out_of_spec_m2=totals.out_of_spec_m2,
-        alarms=len(detections),
-        detections=detections,
+        alarms=len(found),
+        detections=found,
         ledger_hash=read_ledger_hash(directory),
     )
 
 
-def _detections(events: tuple[AnyEvent, ...], origin: str) -> tuple[Detection, ...]:
+def detections(events: tuple[AnyEvent, ...], origin: str) -> tuple[Detection, ...]:
+    """Every alarm of a session, in order, with what later events say of it."""
     located = {event.alarm: event for event in events if isinstance(event, AlarmLocated)}
     ended = {event.alarm: event for event in events if isinstance(event, AlarmEnded)}
     found = []

@@ -6,6 +6,7 @@ Times are integer nanoseconds of two kinds that never mix: `MonoNs` (this host's
 """
 
 import enum
+import math
 from typing import Any, NewType
 
 import msgspec
@@ -246,6 +247,6 @@ def _plain_value(value: Any) -> Any:
         return [_plain_value(item) for item in value.tolist()]
     if isinstance(value, list):
         return [_plain_value(item) for item in value]
-    if isinstance(value, float) and value != value:  # NaN is the one value that differs from itself
+    if isinstance(value, float) and math.isnan(value):
         return None
     return msgspec.to_builtins(value)

@@ -1,9 +1,9 @@
 """
 The sound rule: which cells were wholly within reach of a true sample.
 
-A subcell (half a cell a side) is *seen* when its farthest corner lies within a channel's detection radius, shrunk by
+A subcell (a fifth of a cell a side) is *seen* when its farthest corner lies within a channel's detection radius, shrunk by
 the sample's independent error, of each of n consecutive samples, n being the alarm's minimum length. A pass's seen
-subcells are united over its channels and samples, then eroded by the error common to the pass; a cell whose four
+subcells are united over its channels and samples, then eroded by the error common to the pass; a cell all of whose
 subcells remain is credited. Why this is sound: take any point x of a credited cell and the true common error c,
 |c| <= e_c. The point x + c lies in a seen subcell, so for n consecutive samples at reported places s_i the distance
 |x + c - s_i| <= r - e_i; the true places are s_i - c - w_i with |w_i| <= e_i, hence |x - true_i| <= r. Nothing is
@@ -17,66 +17,68 @@ import numpy as np
 from controller.core.tiles import CELL_DMM
 from firmware_bridge.records import BoolArray, IntArray
 
-SUBCELL_DMM = CELL_DMM // 2  # two a side: the seam between adjacent channels closes to half a cell
+SUBCELLS = 5
+SUBCELL_DMM = CELL_DMM // SUBCELLS  # 10 mm: what rounding may cost on each side of a pass
 QUANTUM_DMM = 1  # positions are rounded to whole dmm in both axes: at most 0.71 dmm off
 
 
-def seen_subcells(position_dmm: IntArray, radius_dmm: IntArray, samples: int = 1) -> IntArray:
+def seen_spans(position_dmm: IntArray, radius_dmm: IntArray, samples: int = 1) -> IntArray:
     """
-    Subcells seen by each channel of consecutive samples.
+    Subcells seen by each channel of consecutive samples, as runs along rows: a disc meets a row in one run, and so
+    does what several discs have in common.
 
     position_dmm : int64 (n, channels, 2) - east, north of the coil as reported
     radius_dmm   : int64 (n, channels) - detection radius less independent error; <= 0 where the sample earns nothing
     samples      : consecutive samples that must all reach (n of the alarm)
-    Returns int64 (k, 2) - unique (column, row) of subcells, sorted by row and column.
+    Returns int64 (k, 3) - row, first column, column after the last; runs may overlap.
     """
     windows = len(position_dmm) - samples + 1
     if windows < 1 or radius_dmm.max(initial=0) <= QUANTUM_DMM:
-        return np.empty((0, 2), dtype=np.int64)
+        return np.empty((0, 3), dtype=np.int64)
     reach = int(radius_dmm.max()) // SUBCELL_DMM + 1
     offsets = np.arange(-reach, reach + 1, dtype=np.int64)
-    base = position_dmm[:windows] // SUBCELL_DMM
-    columns = base[:, :, 0, None] + offsets
-    rows = base[:, :, 1, None] + offsets
-    is_seen = np.ones((*base.shape[:2], len(offsets), len(offsets)), dtype=np.bool_)
+    rows = position_dmm[:windows, :, 1, None] // SUBCELL_DMM + offsets
+    start = np.full(rows.shape, np.iinfo(np.int64).min)
+    stop = np.full(rows.shape, np.iinfo(np.int64).max)
     for step in range(samples):
         window = slice(step, step + windows)
-        radius = radius_dmm[window] - QUANTUM_DMM
-        across = _farthest(columns, position_dmm[window, :, 0])
-        along = _farthest(rows, position_dmm[window, :, 1])
-        square = across[:, :, None, :] ** 2 + along[:, :, :, None] ** 2
-        is_seen &= (square <= (radius**2)[:, :, None, None]) & (radius > 0)[:, :, None, None]
-    sample, channel, row, column = np.nonzero(is_seen)
-    return unique_cells(np.stack([columns[sample, channel, column], rows[sample, channel, row]], axis=1))
+        east = position_dmm[window, :, 0, None]
+        north = position_dmm[window, :, 1, None]
+        radius = np.maximum(radius_dmm[window, :, None] - QUANTUM_DMM, 0)
+        farthest = np.maximum(np.abs(rows * SUBCELL_DMM - north), np.abs((rows + 1) * SUBCELL_DMM - north))
+        square = radius**2 - farthest**2
+        # Exact for squares below 2**52: the float root of an integer never rounds up to the next whole number.
+        half = np.sqrt(np.maximum(square, 0)).astype(np.int64)
+        start = np.maximum(start, -((half - east) // SUBCELL_DMM))
+        stop = np.where(square >= 0, np.minimum(stop, (east + half) // SUBCELL_DMM), start)
+    is_seen = stop > start
+    return np.stack([rows[is_seen], start[is_seen], stop[is_seen]], axis=1)
 
 
-def _farthest(cells: IntArray, position: IntArray) -> IntArray:
-    """Distance along one axis from a position to the farther side of each subcell."""
-    centre = cells * SUBCELL_DMM + SUBCELL_DMM // 2
-    farthest: IntArray = np.abs(centre - position[:, :, None]) + SUBCELL_DMM // 2
-    return farthest
-
-
-def credited_cells(subcells: IntArray, common_error_dmm: int) -> IntArray:
+def credited_cells(spans: IntArray, common_error_dmm: int) -> IntArray:
     """
     Cells that stay covered whatever the common error was.
 
-    subcells         : int64 (k, 2) - (column, row) of all subcells seen within one pass, in any order
+    spans            : int64 (k, 3) - all runs of subcells seen within one pass (`seen_spans`), in any order
     common_error_dmm : bound on the error common to the pass
     Returns int64 (m, 2) - (column, row) of cells.
     """
-    if len(subcells) == 0:
+    if len(spans) == 0:
         return np.empty((0, 2), dtype=np.int64)
-    # An even corner makes subcells 2k and 2k + 1 the halves of cell k; the margin keeps erosion inside the array.
+    # The corner is that of a whole cell; the margin keeps erosion inside the array.
     reach = _reach(common_error_dmm)
-    corner = (subcells.min(axis=0) - reach - 2) // 2 * 2
-    size = (subcells.max(axis=0) - corner + reach + 4) // 2 * 2
-    raster = np.zeros((size[1], size[0]), dtype=np.bool_)
-    raster[subcells[:, 1] - corner[1], subcells[:, 0] - corner[0]] = True
+    low = np.array([spans[:, 1].min(), spans[:, 0].min()])
+    high = np.array([spans[:, 2].max(), spans[:, 0].max() + 1])
+    corner = (low - reach) // SUBCELLS * SUBCELLS
+    width, height = -((corner - high - reach) // SUBCELLS) * SUBCELLS
+    edges = np.zeros((height, width + 1), dtype=np.int32)
+    np.add.at(edges, (spans[:, 0] - corner[1], spans[:, 1] - corner[0]), 1)
+    np.add.at(edges, (spans[:, 0] - corner[1], spans[:, 2] - corner[0]), -1)
+    raster = np.cumsum(edges[:, :width], axis=1) > 0
     eroded = erode(raster, common_error_dmm)
-    whole = eroded[0::2, 0::2] & eroded[0::2, 1::2] & eroded[1::2, 0::2] & eroded[1::2, 1::2]
+    whole = eroded.reshape(height // SUBCELLS, SUBCELLS, width // SUBCELLS, SUBCELLS).all(axis=(1, 3))
     row, column = np.nonzero(whole)
-    cells: IntArray = np.stack([column, row], axis=1) + corner // 2
+    cells: IntArray = np.stack([column, row], axis=1) + corner // SUBCELLS
     return cells
 
 

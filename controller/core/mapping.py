@@ -9,13 +9,14 @@ waits longer than a second and no seam is left between windows.
 import msgspec
 import numpy as np
 
-from controller.core.coverage import SUBCELL_DMM, credited_cells, footprint_cells, seen_subcells, unique_cells
+from controller.core.coverage import credited_cells, footprint_cells, seen_spans, unique_cells
 from controller.core.reasons import NO_REASONS, labels, primary
 from controller.core.tiles import TILE_CELLS, ByteArray, CellMark, pack_cells
 from controller.core.timebase import SECOND
 from firmware_bridge.records import BoolArray, IntArray
 
 WINDOW_S = 3
+THIN_DMM = 250  # of travel between discs: a scallop of 0.8 mm between two of 0.1 m
 NO_BLOCK = 0
 REASON_SETS_MAX = 255  # one byte a cell; index 0 is the empty set
 
@@ -168,16 +169,16 @@ class PassRaster:
                 radius[1 - self._samples :],
             )
         if len(position):
-            seen = seen_subcells(position, radius, self._samples)
+            seen = seen_spans(position, radius, self._samples)
             if len(seen):
                 self._window.append((self._second, seen, run.common_error_dmm))
 
     def _thin(self, times_ns: IntArray, position: IntArray) -> BoolArray:
-        """Samples about a subcell of travel apart, and one every half second at a standstill."""
+        """Samples about `THIN_DMM` of travel apart, and one every half second at a standstill."""
         previous = position[0] if self._last_position is None else self._last_position
         steps = np.abs(np.diff(np.concatenate([previous[None], position]), axis=0)).max(axis=(1, 2))
         travel = self._travel_dmm + np.cumsum(steps)
-        bucket, half_second = travel // SUBCELL_DMM, times_ns // (SECOND // 2)
+        bucket, half_second = travel // THIN_DMM, times_ns // (SECOND // 2)
         is_first = np.empty(len(travel), dtype=np.bool_)
         is_first[0] = (int(bucket[0]), int(half_second[0])) != self._last_bucket
         is_first[1:] = (bucket[1:] != bucket[:-1]) | (half_second[1:] != half_second[:-1])
@@ -194,7 +195,7 @@ class PassRaster:
 
     def _credit_window(self) -> None:
         if self._window and self._window[-1][0] == self._second:
-            seen = np.concatenate([subcells for _, subcells, _ in self._window])
+            seen = np.concatenate([spans for _, spans, _ in self._window])
             common = max(error for _, _, error in self._window)
             self._tiles.credit(self._block, credited_cells(seen, common))
         oldest = self._second - WINDOW_S + 2

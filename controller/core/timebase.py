@@ -7,6 +7,7 @@ is unsynchronised and earns no credit.
 """
 
 import enum
+import operator
 from collections import deque
 
 from controller.core.site import LinkTiming
@@ -20,6 +21,7 @@ DRIFT_PPM_MAX = 200  # twice the tolerance of an ordinary +-100 ppm crystal
 QUERIES_KEPT = 64  # at one query a second: the last minute
 QUERIES_MIN = 4
 REPLY_AGE_NS_MAX = 10 * SECOND
+ROUNDING_NS = 4  # of middles, halves and device ticks to whole nanoseconds
 ENVELOPE_NS = 60 * SECOND
 EPOCHS_MIN = 10  # before this, the envelope's minimum may still be a slow arrival
 EPOCH_STEP_NS_MAX = 5 * SECOND  # a larger change of offset is a stepped device clock, not a slow arrival
@@ -37,8 +39,9 @@ class DeviceClock:
     """
     A head's clock against the monotonic one, from queries sent at t1, answered at device time d, received at t3.
 
-    d happened between t1 and t3, whatever the latency; the line through the middles is fitted by least squares, and
-    the error bound is the largest residual plus the smallest half round trip, plus drift since the last reply.
+    d happened between t1 and t3, whatever the latency; a line through the middles is fitted by least squares. Its
+    error is bounded by |residual| + (t3 - t1) / 2 at every reply, and between two replies, both clocks being linear,
+    by the larger of theirs: the best reply of the older half and that of the newer half are taken.
     """
 
     def __init__(self) -> None:
@@ -47,7 +50,7 @@ class DeviceClock:
         self._origin = (0, 0)
         self._slope = 0.0
         self._offset = 0.0
-        self._bound_ns = 0
+        self._anchors = ((0, 0), (0, 0))
 
     @property
     def replies(self) -> int:
@@ -86,10 +89,12 @@ class DeviceClock:
         """Bound on the error of `to_mono`; None while there are too few replies or the last is too old."""
         if len(self._points) < QUERIES_MIN:
             return None
-        age = abs(device_ns - self._points[-1][0])
-        if age > REPLY_AGE_NS_MAX:
+        if abs(device_ns - self._points[-1][0]) > REPLY_AGE_NS_MAX:
             return None
-        return self._bound_ns + age * DRIFT_PPM_MAX // 1_000_000
+        (early, early_bound), (late, late_bound) = self._anchors
+        outside = max(early - device_ns, device_ns - late, 0)
+        growth = min((early_bound + late_bound) / (late - early), 2 * DRIFT_PPM_MAX * 1e-6)
+        return max(early_bound, late_bound) + round(outside * growth) + ROUNDING_NS
 
     def _fit(self) -> None:
         """Least squares of (middle - device) over device time; pure Python keeps the order of additions fixed."""
@@ -105,8 +110,20 @@ class DeviceClock:
         slope = sum((x - mean_x) * (y - mean_y) for x, y in zip(xs, ys, strict=True)) / spread if is_long else 0.0
         self._slope = min(max(slope, -DRIFT_PPM_MAX * 1e-6), DRIFT_PPM_MAX * 1e-6)
         self._offset = mean_y - self._slope * mean_x
-        residual = max(abs(y - self._slope * x - self._offset) for x, y in zip(xs, ys, strict=True))
-        self._bound_ns = round(residual) + min(half for _, _, half in self._points)
+        bounds = [
+            (device, round(abs(y - self._slope * x - self._offset)) + half)
+            for (device, _, half), x, y in zip(self._points, xs, ys, strict=True)
+        ]
+        middle = (count + 1) // 2
+        if count >= QUERIES_MIN:
+            early = min(bounds[:middle], key=operator.itemgetter(1))
+            newest = bounds[-1][0]
+
+            def bound_now(entry: tuple[int, int]) -> float:
+                """What an entry's bound grows to by the newest reply."""
+                return entry[1] + (newest - entry[0]) * (early[1] + entry[1]) / (entry[0] - early[0])
+
+            self._anchors = (early, min(bounds[middle:], key=bound_now))
 
 
 class EpochClock:

@@ -7,7 +7,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.core.coverage import SUBCELL_DMM, credited_cells, erode, footprint_cells, seen_subcells
+from controller.core.coverage import SUBCELL_DMM, credited_cells, erode, footprint_cells, seen_spans
 from controller.core.tiles import CELL_DMM
 
 RADIUS_DMM = 1_500
@@ -41,6 +41,14 @@ def paths(draw):
     return np.rint(np.array(rows) * 10_000).astype(np.int64)
 
 
+def _subcells(spans):
+    """(column, row) of every subcell in the runs."""
+    return np.array(
+        sorted({(column, row) for row, start, stop in spans.tolist() for column in range(start, stop)}),
+        dtype=np.int64,
+    ).reshape(-1, 2)
+
+
 def _corners(cells, size_dmm):
     offsets = np.array([[0, 0], [1, 0], [0, 1], [1, 1]])
     return ((cells[:, None, :] + offsets) * size_dmm).reshape(-1, 2)
@@ -66,7 +74,7 @@ def test_every_point_of_a_credited_cell_is_within_reach_of_a_true_sample(
 ):
     """Whatever the path and whatever both kinds of error, within their bounds: nothing is over-claimed."""
     radius = np.full(path.shape[:2], RADIUS_DMM - independent_dmm, dtype=np.int64)
-    cells = credited_cells(seen_subcells(path, radius), common_dmm)
+    cells = credited_cells(seen_spans(path, radius), common_dmm)
     if len(cells) == 0:
         return
     wobble = np.random.default_rng(seed).uniform(0, 2 * math.pi, path.shape[:2])
@@ -89,7 +97,7 @@ def test_every_point_of_a_credited_cell_is_within_reach_of_a_true_sample(
 def test_a_seen_subcell_lies_within_reach_of_as_many_consecutive_samples_as_an_alarm_needs(path, samples):
     """The rule for n > 1: all corners lie within the radius of each of n consecutive samples of one coil."""
     radius = np.full(path.shape[:2], RADIUS_DMM, dtype=np.int64)
-    seen = seen_subcells(path, radius, samples)
+    seen = _subcells(seen_spans(path, radius, samples))[::7]
     corners = (seen[:, None, :] + np.array([[0, 0], [1, 0], [0, 1], [1, 1]])) * SUBCELL_DMM
     square = ((corners[:, None, None] - path[None, :, :, None, :]) ** 2).sum(axis=-1)
     reached = (square <= RADIUS_DMM**2).all(axis=-1)
@@ -104,7 +112,7 @@ def test_a_seen_subcell_lies_within_reach_of_as_many_consecutive_samples_as_an_a
 def test_credited_is_exactly_what_the_rule_allows_without_common_error(path):
     """A subcell that lies a millimetre inside one disc is seen: the rule gives nothing away."""
     radius = np.full(path.shape[:2], RADIUS_DMM, dtype=np.int64)
-    seen = {tuple(cell) for cell in seen_subcells(path, radius).tolist()}
+    seen = {tuple(cell) for cell in _subcells(seen_spans(path, radius)).tolist()}
     points = path.reshape(-1, 2)
     reach = RADIUS_DMM // SUBCELL_DMM + 1
     offsets = np.arange(-reach, reach + 1)
@@ -142,7 +150,7 @@ def test_adjacent_coils_leave_no_stripe_between_them():
     across = (np.arange(8) - 3.5) * 1_500
     north = np.arange(0, 60_000, 80)
     path = np.stack(np.broadcast_arrays(across[None, :], north[:, None]), axis=-1).astype(np.int64)
-    cells = credited_cells(seen_subcells(path, np.full(path.shape[:2], 1_500)), 300)
+    cells = credited_cells(seen_spans(path, np.full(path.shape[:2], 1_500)), 300)
     middle = cells[(cells[:, 1] > 20) & (cells[:, 1] < 80)]
     columns = np.unique(middle[:, 0])
     assert (np.diff(columns) == 1).all(), "a stripe is missing"
@@ -152,13 +160,13 @@ def test_adjacent_coils_leave_no_stripe_between_them():
 def test_a_sample_without_reach_sees_nothing():
     """Radius zero, which is how reasons arrive here, earns nothing however many samples there are."""
     path = np.zeros((20, 3, 2), dtype=np.int64)
-    assert len(seen_subcells(path, np.zeros((20, 3), dtype=np.int64))) == 0
+    assert len(seen_spans(path, np.zeros((20, 3), dtype=np.int64))) == 0
 
 
 def test_an_error_larger_than_the_swath_leaves_no_credit():
     """Common error beyond the half-width erodes everything."""
     path = np.zeros((5, 1, 2), dtype=np.int64)
-    seen = seen_subcells(path, np.full((5, 1), RADIUS_DMM))
+    seen = seen_spans(path, np.full((5, 1), RADIUS_DMM))
     assert len(seen) > 0
     assert len(credited_cells(seen, RADIUS_DMM)) == 0
 

@@ -1,0 +1,32 @@
+"""`firmground`: the entry point, and how errors become one clear line and an exit code."""
+
+import sys
+
+import click
+
+from controller.cli.decode import decode
+from controller.cli.sessions import export, replay, verify
+from controller.cli.simulate import demo, simulate
+from controller.cli.survey import play
+from firmware_bridge.errors import FirmgroundError
+
+
+class _Commands(click.Group):
+    """Exit 0 good, 1 found a problem, 2 wrong use: whatever cannot be read or done at all is wrong use."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except FirmgroundError as error:
+            click.echo(f"firmground: {error}", err=True)
+            sys.exit(2)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="firmground")
+def main() -> None:
+    """Controller software for humanitarian demining machines. It finds, places and records; it never clears."""
+
+
+for command in (demo, simulate, play, decode, replay, verify, export):
+    main.add_command(command)

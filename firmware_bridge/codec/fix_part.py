@@ -1,0 +1,144 @@
+"""
+What one GNSS message contributes to a fix, and what every receiver's statement of accuracy means.
+
+`horizontal_error_95_m` is the radius that holds the truth with 95 % probability. Receivers state other things; a
+statement is turned into that radius here and nowhere else:
+
+| statement                             | taken as                      | 95 % radius                        |
+|---------------------------------------|-------------------------------|------------------------------------|
+| NMEA GST semi-major axis              | 1 sigma (NMEA 0183, GST)      | 2.4477 x axis                      |
+| NMEA GST, axes blank: lat and lon     | 1 sigma each (NMEA 0183, GST) | 1.96 x sqrt(lat^2 + lon^2)         |
+| u-blox NAV-PVT, NAV-HPPOSLLH hAcc     | 1 sigma, see below            | 2.4477 x hAcc                      |
+| MAVLink GPS_RAW_INT h_acc             | 1 sigma, see below            | 2.4477 x h_acc                     |
+| HDOP, eph, number of satellites       | no statement of error         | none                               |
+| zero, all bits set, 10 km or more     | "unknown" or nonsense         | none                               |
+| u-blox NAV-RELPOSNED accHeading       | 1 sigma                       | 1.96 x accHeading (one dimension)  |
+
+2.4477 = sqrt(-2 ln 0.05) is the 95 % point of the Rayleigh distribution: exact for a circular error, an upper bound
+for an ellipse with that semi-major axis. The semi-major axis may exceed both the latitude's and the longitude's
+sigma when these are correlated, so without it 1.96 times their root sum of squares is used: of all two-dimensional
+normal errors with those two sigmas the one along a line reaches furthest, and its 95 % point is 1.96 sigma.
+
+u-blox's interface descriptions call hAcc "horizontal accuracy estimate" and name no confidence; MAVLink's XML calls
+h_acc "position uncertainty" and most autopilots copy hAcc into it. Readings in use are CEP, 68 % radius and 1 sigma;
+2.4477 x the figure covers all three (a CEP would need 2.08 x, a 68 % radius 1.62 x).
+"""
+
+import enum
+import math
+
+import msgspec
+
+from firmware_bridge.records import FixClass
+
+NS_PER_S = 1_000_000_000
+NS_PER_MS = 1_000_000
+DAY_NS = 86_400 * NS_PER_S
+WEEK_MS = 7 * 86_400 * 1000
+
+# GPS time is ahead of UTC by 18 s since 2017-01-01 (IERS Bulletin C 52; no later one has announced a change).
+GPS_UTC_LEAP_S = 18
+# 1980-01-06T00:00:00Z, the start of GPS week 0 (IS-GPS-200, 3.3.4), in days since 1970-01-01.
+GPS_EPOCH_DAYS = 3657
+
+RAYLEIGH_95 = math.sqrt(-2.0 * math.log(0.05))
+NORMAL_95 = 1.959964
+ABSURD_SIGMA_M = 10_000.0  # a receiver that states 10 km or more is saying that it has no position
+ABSURD_SIGMA_DEG = 180.0  # u-blox states 180 degrees when it has no direction
+
+
+class Refusal(enum.Enum):
+    """Why a whole frame gave no part: a kind that is not read, or a field that is present but damaged."""
+
+    UNKNOWN = "unknown"
+    MALFORMED = "malformed"
+
+
+class FixPart(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What one message says about one epoch; `None` where it says nothing. Units and frames as in `GnssFix`.
+
+    source            : the message's type without its talker, as "GGA" or "NAV-PVT"
+    time_of_day_ns    : the epoch's UTC time of day, [0, 86400 s)
+    itow_ms           : the epoch's GPS time of week; it differs from UTC by the leap seconds
+    date_days         : the UTC date that belongs to time_of_day_ns, in days since 1970-01-01
+    is_class_coarse   : the class comes from a field with no words for RTK in its older versions (RMC: A, D)
+    position_step_deg : the wire format's resolution; of two positions of one epoch the finer is taken
+    """
+
+    source: str
+    time_of_day_ns: int | None = None
+    itow_ms: int | None = None
+    date_days: int | None = None
+    fix_class: FixClass | None = None
+    is_class_coarse: bool = False
+    latitude_deg: float | None = None
+    longitude_deg: float | None = None
+    position_step_deg: float = math.inf
+    altitude_m: float | None = None
+    horizontal_error_95_m: float | None = None
+    speed_m_s: float | None = None
+    course_deg: float | None = None
+    heading_deg: float | None = None
+    heading_error_95_deg: float | None = None
+    correction_age_s: float | None = None
+    reference_station: str | None = None
+
+
+def radius_95_from_sigma(sigma_m: float | None) -> float | None:
+    """The 95 % radius for a stated 1-sigma; None when nothing usable was stated."""
+    if sigma_m is None or not 0.0 < sigma_m < ABSURD_SIGMA_M:  # a NaN fails both comparisons
+        return None
+    return RAYLEIGH_95 * sigma_m
+
+
+def radius_95_from_axes(latitude_sigma_m: float | None, longitude_sigma_m: float | None) -> float | None:
+    """The 95 % radius for 1-sigma figures along north and east whose correlation is unknown."""
+    if radius_95_from_sigma(latitude_sigma_m) is None or radius_95_from_sigma(longitude_sigma_m) is None:
+        return None
+    assert latitude_sigma_m is not None
+    assert longitude_sigma_m is not None
+    return NORMAL_95 * math.hypot(latitude_sigma_m, longitude_sigma_m)
+
+
+def sigma_from_radius_95(radius_m: float) -> float:
+    """The 1-sigma that `radius_95_from_sigma` turns back into this radius."""
+    return radius_m / RAYLEIGH_95
+
+
+def heading_95_from_sigma(sigma_deg: float) -> float | None:
+    """The 95 % half-width for a stated 1-sigma; None when nothing usable was stated."""
+    if not 0.0 < sigma_deg < ABSURD_SIGMA_DEG:
+        return None
+    return NORMAL_95 * sigma_deg
+
+
+def is_on_earth(latitude_deg: float, longitude_deg: float) -> bool:
+    """True for a finite position within +-90 and +-180 degrees."""
+    return -90.0 <= latitude_deg <= 90.0 and -180.0 <= longitude_deg <= 180.0
+
+
+def days_from_date(year: int, month: int, day: int) -> int | None:
+    """
+    Days from 1970-01-01 to a date of the Gregorian calendar; None for a date that does not exist.
+
+    Years 1970 to 9999. The count runs over years that begin in March, so that a leap day stands last.
+    """
+    if not (1970 <= year <= 9999 and 1 <= month <= 12 and 1 <= day <= 31):
+        return None
+    march_year = year - (month <= 2)
+    day_of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
+    days = march_year * 365 + march_year // 4 - march_year // 100 + march_year // 400 + day_of_year - 719_468
+    return days if date_from_days(days) == (year, month, day) else None
+
+
+def date_from_days(days: int) -> tuple[int, int, int]:
+    """Year, month and day of the Gregorian calendar, the inverse of `days_from_date`."""
+    era_days = days + 719_468  # since 0000-03-01
+    era, day_of_era = divmod(era_days, 146_097)  # 400 years
+    year_of_era = (day_of_era - day_of_era // 1460 + day_of_era // 36_524 - day_of_era // 146_096) // 365
+    day_of_year = day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
+    march_month = (5 * day_of_year + 2) // 153
+    day = day_of_year - (153 * march_month + 2) // 5 + 1
+    month = (march_month + 2) % 12 + 1
+    return era * 400 + year_of_era + (month <= 2), month, day

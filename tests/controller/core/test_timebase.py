@@ -1,0 +1,120 @@
+"""Device clocks and epochs on the monotonic clock, with bounds that hold."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.core.site import LinkTiming
+from controller.core.timebase import DAY, MS, SECOND, ClockReply, DeviceClock, EpochClock
+
+
+def timing(**changes):
+    return LinkTiming(**{"name": "x", "timebase": "host", "latency_ms": 80.0, "latency_error_ms": 5.0, **changes})
+
+
+@given(
+    offset=st.integers(-(10**15), 10**15),
+    ppm=st.floats(-100, 100),
+    delays=st.lists(st.tuples(st.integers(0, 8 * MS), st.integers(0, 8 * MS)), min_size=4, max_size=60),
+)
+def test_a_fitted_clock_is_within_its_stated_bound(offset, ppm, delays):
+    """Whatever the way out and back took, any instant near the replies maps within the bound."""
+    clock = DeviceClock()
+
+    def device_at(mono_ns):
+        return offset + round(mono_ns * (1 + ppm * 1e-6))
+
+    for count, (out, back) in enumerate(delays):
+        sent = 10 * SECOND + count * SECOND
+        clock.sent(count, sent)
+        assert clock.replied(count, device_at(sent + out), sent + out + back) is ClockReply.TAKEN
+    last = 10 * SECOND + (len(delays) - 1) * SECOND
+    for moment in (last - SECOND // 2, last, last + 2 * SECOND):
+        device = device_at(moment)
+        error = clock.error_ns(device)
+        assert error is not None
+        assert abs(clock.to_mono(device) - moment) <= error + 2
+
+
+def test_a_clock_without_enough_or_recent_replies_has_no_bound():
+    """Unknown is None: fewer than four replies, or the last more than ten seconds away."""
+    clock = DeviceClock()
+    for count in range(4):
+        assert clock.error_ns(0) is None
+        clock.sent(count, count * SECOND)
+        clock.replied(count, count * SECOND + MS, count * SECOND + 2 * MS)
+    assert clock.error_ns(3 * SECOND) is not None
+    assert clock.error_ns(20 * SECOND) is None
+
+
+def test_a_device_clock_that_goes_backwards_starts_the_fit_anew():
+    """A reset is told apart from a reply that nobody asked for."""
+    clock = DeviceClock()
+    clock.sent(1, 0)
+    assert clock.replied(1, 500 * SECOND, MS) is ClockReply.TAKEN
+    assert clock.replied(9, 501 * SECOND, 2 * MS) is ClockReply.UNASKED
+    clock.sent(2, SECOND)
+    assert clock.replied(2, 1 * SECOND, SECOND + MS) is ClockReply.RESTARTED
+    assert clock.replies == 0
+
+
+@given(
+    latency=st.integers(30 * MS, 120 * MS),
+    jitters=st.lists(st.integers(0, 40 * MS), min_size=30, max_size=200),
+)
+def test_the_lower_envelope_recovers_epochs_whatever_the_jitter(latency, jitters):
+    """With one arrival in the window as quick as measured, epochs map exactly; never earlier than the truth."""
+    clock = EpochClock(timing(latency_ms=latency / MS), None)
+    epoch = 1_772_000_000 * SECOND
+    jitters[15] = 0
+    for count, jitter in enumerate(jitters):
+        now = 50 * SECOND + count * 100 * MS
+        clock.add(epoch + now, now + latency + jitter)
+    if len(jitters) < 600:
+        assert clock.to_mono(epoch + 60 * SECOND) == 60 * SECOND
+        assert clock.to_epoch(60 * SECOND) == epoch + 60 * SECOND
+    assert clock.error_ns == 5 * MS
+
+
+def test_an_unmeasured_latency_gives_no_bound():
+    """`latency_error_ms` missing: the time is unsynchronised however many epochs came."""
+    clock = EpochClock(timing(latency_error_ms=None), None)
+    for count in range(30):
+        clock.add(count * 100 * MS, count * 100 * MS + 50 * MS)
+    assert clock.error_ns is None
+
+
+def test_few_epochs_give_no_bound():
+    """The first arrivals may all have been slow."""
+    clock = EpochClock(timing(), None)
+    for count in range(9):
+        clock.add(count * SECOND, count * SECOND + 80 * MS)
+        assert clock.error_ns is None
+    clock.add(9 * SECOND, 9 * SECOND + 80 * MS)
+    assert clock.error_ns == 5 * MS
+
+
+def test_a_stepped_epoch_starts_the_envelope_anew():
+    """A receiver that finds its date, or a rebooted autopilot, is not a slow arrival."""
+    clock = EpochClock(timing(), None)
+    for count in range(20):
+        clock.add(count * 100 * MS, count * 100 * MS + 80 * MS)
+    clock.add(DAY, 2_080 * MS)
+    assert clock.error_ns is None
+    assert clock.to_mono(DAY) == 2_000 * MS
+
+
+def test_a_recording_of_utc_stamps_maps_epochs_by_themselves():
+    """With `timebase = utc` the arrival does not matter, not even one before its own epoch."""
+    zero = 79_836 * SECOND
+    clock = EpochClock(timing(timebase="utc", latency_ms=None), zero)
+    epoch = clock.nearest_day(79_836_800 * MS, 414 * MS)
+    clock.add(epoch, 414 * MS)
+    assert clock.to_mono(epoch) == 800 * MS
+
+
+@pytest.mark.parametrize(("day_ns", "expected"), [(DAY - MS, DAY - MS), (MS, DAY + MS)])
+def test_a_time_of_day_is_on_the_day_nearest_to_its_arrival(day_ns, expected):
+    """Around midnight the day before and the day after are told apart."""
+    clock = EpochClock(timing(timebase="utc"), DAY - 10 * SECOND)
+    assert clock.nearest_day(day_ns, 10 * SECOND) == expected
