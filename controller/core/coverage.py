@@ -1,8 +1,8 @@
 """
 The sound rule: which cells were wholly within reach of a true sample.
 
-A subcell (a fifth of a cell a side) is *seen* when its farthest corner lies within a channel's detection radius, shrunk by
-the sample's independent error, of each of n consecutive samples, n being the alarm's minimum length. A pass's seen
+A subcell (a fifth of a cell a side) is *seen* when its farthest corner lies within a channel's detection radius, shrunk
+by the sample's independent error, of each of n consecutive samples, n being the alarm's minimum length. A pass's seen
 subcells are united over its channels and samples, then eroded by the error common to the pass; a cell all of whose
 subcells remain is credited. Why this is sound: take any point x of a credited cell and the true common error c,
 |c| <= e_c. The point x + c lies in a seen subcell, so for n consecutive samples at reported places s_i the distance

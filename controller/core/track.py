@@ -89,6 +89,8 @@ class Track:
         first, last = int(times_ns[0]), int(times_ns[-1])
         chosen: list[TrackAttitude] = []
         for attitude in reversed(self._attitudes):
+            if attitude.mono_ns >= last:
+                chosen.clear()  # only the first attitude after the last time is needed
             chosen.append(attitude)
             if attitude.mono_ns <= first:
                 break

@@ -82,6 +82,8 @@ _DATE = re.compile(r"(\d\d)(\d\d)(\d\d)")
 _LATITUDE = re.compile(r"(\d\d)([0-5]\d(?:\.(\d*))?)")
 _LONGITUDE = re.compile(r"(\d\d\d)([0-5]\d(?:\.(\d*))?)")
 
+_NO_POSITION = (None, None, math.inf)
+
 _Fields = dict[str, str]
 
 
@@ -238,21 +240,19 @@ def _date_days(text: str) -> int | None:
 def _position(fields: _Fields, fix_class: FixClass) -> tuple[float | None, float | None, float]:
     """Latitude, longitude and the step of their last digit; all blank is no position."""
     if not fields["lat"] and not fields["lon"]:
-        return None, None, math.inf
-    if fix_class is FixClass.NONE:
-        # Receivers without a fix fill the fields with placeholders (8960.0000,N and 0,0 are in use), which is not
-        # damage: the sentence still says that there is no fix.
-        try:
-            latitude_deg, longitude_deg, step_deg = _position(fields, FixClass.SINGLE)
-        except _DamagedError:
-            return None, None, math.inf
-        return (
-            (None, None, math.inf) if latitude_deg == longitude_deg == 0.0 else (latitude_deg, longitude_deg, step_deg)
-        )
-    latitude_deg, latitude_step_deg = _angle(fields["lat"], _LATITUDE, fields["NS"], "NS")
-    longitude_deg, longitude_step_deg = _angle(fields["lon"], _LONGITUDE, fields["EW"], "EW")
-    if not is_on_earth(latitude_deg, longitude_deg):
-        raise _DamagedError
+        return _NO_POSITION
+    try:
+        latitude_deg, latitude_step_deg = _angle(fields["lat"], _LATITUDE, fields["NS"], "NS")
+        longitude_deg, longitude_step_deg = _angle(fields["lon"], _LONGITUDE, fields["EW"], "EW")
+        if not is_on_earth(latitude_deg, longitude_deg):
+            raise _DamagedError
+    except _DamagedError:
+        if fix_class is FixClass.NONE:
+            # Receivers without a fix print placeholders such as 8960.0000,N: the sentence is whole, there is no fix.
+            return _NO_POSITION
+        raise
+    if fix_class is FixClass.NONE and latitude_deg == longitude_deg == 0.0:
+        return _NO_POSITION
     return latitude_deg, longitude_deg, max(latitude_step_deg, longitude_step_deg)
 
 

@@ -1,0 +1,111 @@
+"""Limits at their edges, and the two kinds of error against simulated worst cases."""
+
+import math
+
+import msgspec
+import numpy as np
+import pytest
+from core_machine import site
+from hypothesis import given
+from hypothesis import strategies as st
+from test_track import fix
+
+from controller.core.geometry import lever_arms
+from controller.core.reasons import Reason, members
+from controller.core.rules import independent_error_m, is_heading_good, judge_bracket
+from firmware_bridge.records import FixClass
+
+SITE = site()
+
+
+def judged(first, second, machine_site=SITE):
+    return set(members(judge_bracket(first, second, machine_site).reasons))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ({}, {}, set()),
+        ({"error_95_m": 0.05}, {}, set()),
+        ({"error_95_m": 0.0501}, {}, {Reason.POSITION_ERROR}),
+        ({}, {"error_95_m": None}, {Reason.POSITION_ERROR}),
+        ({"fix_class": FixClass.FLOAT}, {}, {Reason.FIX_CLASS}),
+        ({}, {"fix_class": FixClass.SINGLE}, {Reason.FIX_CLASS}),
+        ({}, {"north_m": 0.12}, set()),
+        ({}, {"north_m": 0.121}, {Reason.TOO_FAST}),
+        ({}, {"mono_ns": 350_000_000}, set()),
+        ({}, {"mono_ns": 351_000_000}, {Reason.FIX_STALE}),
+    ],
+)
+def test_each_limit_holds_at_its_edge(first, second, expected):
+    """The limit itself is within the limit; beyond it, and where a value is missing, there is a reason."""
+    assert judged(fix(0, **first), fix(100, **second)) == expected
+
+
+def test_the_position_error_is_scaled_to_the_confidence_of_the_profile():
+    """95 % to 99.7 % of a Rayleigh radius: sqrt(ln 0.003 / ln 0.05)."""
+    bracket = judge_bracket(fix(0, error_95_m=0.01), fix(100, error_95_m=0.03), SITE)
+    assert bracket.common_error_m == pytest.approx(0.03 * math.sqrt(math.log(0.003) / math.log(0.05)), rel=1e-4)
+    training = judge_bracket(fix(0, error_95_m=0.01), fix(100, error_95_m=0.03), site("training"))
+    assert training.common_error_m == pytest.approx(0.03)
+
+
+@pytest.mark.parametrize(("degrees", "good"), [(0.1, True), (1.5, False), (None, False)])
+def test_a_heading_counts_only_with_a_stated_error_within_its_limit(degrees, good):
+    """The bend between two fixes counts against the limit too."""
+    error = None if degrees is None else math.radians(degrees)
+    pair = [fix(ms, heading_rad=0.0, heading_error_95_rad=error) for ms in (0, 100)]
+    assert is_heading_good(judge_bracket(*pair, SITE), SITE.profile) is good
+
+
+def test_a_fix_without_known_time_error_bounds_nothing():
+    """`time_error_ns` None is passed on as None, which withholds credit elsewhere."""
+    assert judge_bracket(fix(0, time_error_ns=None), fix(100), SITE).time_error_ns is None
+
+
+@given(
+    lever=st.tuples(st.floats(-2, 2), st.floats(-2, 2), st.floats(-2.5, 0)),
+    heading=st.floats(-3, 3),
+    roll=st.floats(-0.08, 0.08),
+    pitch=st.floats(-0.08, 0.08),
+    wrong=st.tuples(*[st.floats(-1, 1)] * 4),
+)
+def test_the_independent_error_bounds_what_heading_tilt_and_time_errors_do_to_a_coil(
+    lever, heading, roll, pitch, wrong
+):
+    """Displace heading, roll, pitch and time within their bounds: the coil stays within the stated error."""
+    heading_error, tilt_error = math.radians(0.5), math.radians(SITE.vehicle.attitude_error_deg)
+    first = fix(0, heading_rad=heading, heading_error_95_rad=heading_error, time_error_ns=5_000_000)
+    second = fix(100, 0.08, heading_rad=heading + 0.05, heading_error_95_rad=heading_error, time_error_ns=5_000_000)
+    bracket = judge_bracket(first, second, SITE)
+    points = np.array([lever])
+    bound = independent_error_m(points, bracket, SITE, 3_000_000, has_attitude=True)[0]
+
+    def coil(seconds, heading_, roll_, pitch_):
+        arm = lever_arms(points, np.array([heading_ + 0.5 * seconds]), np.array([roll_]), np.array([pitch_]))
+        return np.array([0.8 * seconds, 0.0]) + arm[0, 0]
+
+    assert bracket.heading_error_rad is not None
+    moved = coil(
+        0.05 + wrong[0] * 0.008,
+        heading + wrong[1] * bracket.heading_error_rad,
+        # Roll and pitch share one bound; their errors together stay within it.
+        roll + wrong[2] * tilt_error / math.sqrt(2),
+        pitch + wrong[3] * tilt_error / math.sqrt(2),
+    )
+    assert np.hypot(*(moved - coil(0.05, heading, roll, pitch))) <= bound
+
+
+def test_without_attitude_the_worst_slope_stands_in():
+    """Two metres of antenna at five degrees: 0.17 m, which a narrow head cannot afford."""
+    bracket = judge_bracket(fix(0), fix(100), SITE)
+    high = np.array([[0.0, 0.0, -2.0]])
+    level = independent_error_m(high, bracket, SITE, 0, has_attitude=True)[0]
+    sloped = independent_error_m(high, bracket, SITE, 0, has_attitude=False)[0]
+    assert sloped - level == pytest.approx(0.174 - 0.035, abs=0.002)
+
+
+def test_a_faster_profile_limit_is_read_from_the_profile():
+    """No limit is written in code."""
+    quick = msgspec.structs.replace(SITE, profile=msgspec.structs.replace(SITE.profile, speed_m_s_max=5.0))
+    assert judged(fix(0), fix(100, 0.4), quick) == set()
