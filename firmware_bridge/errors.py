@@ -4,7 +4,8 @@ The exceptions of Firmground's shells, in one tree.
     FirmgroundError                an operation of the shell failed; the message says what, where and what to do
     ├── ConfigError                a configuration, profile or scenario cannot be used
     ├── CaptureError               a recording cannot be read or does not fit together
-    └── StoreError                 a session's record cannot be written, read or trusted
+    ├── StoreError                 a session's record cannot be written, read or trusted
+    └── SimulatorError             the simulator's process did not do its work
 
 Bad bytes from a device are not exceptions: decoders count them (`LinkStats`). Our own mistakes are `assert`s.
 """
@@ -24,3 +25,7 @@ class CaptureError(FirmgroundError):
 
 class StoreError(FirmgroundError):
     """A session's record cannot be written, read or trusted."""
+
+
+class SimulatorError(FirmgroundError):
+    """The simulator's process did not do its work."""

@@ -28,9 +28,9 @@ from firmware_bridge.records import BoolArray
 class CellState(enum.IntEnum):
     """What a cell is on the map; of several a larger value is the worse."""
 
-    NOT_VISITED = 0
-    SEARCHED = 1
-    PROVISIONAL = 2
+    SEARCHED = 0
+    PROVISIONAL = 1
+    NOT_VISITED = 2
     OUT_OF_SPEC = 3
     RESEARCH_DUE = 4
     SIGNAL_OPEN = 5

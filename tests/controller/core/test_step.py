@@ -20,7 +20,7 @@ from controller.core.effects import (
     SpecSet,
     Verdict,
 )
-from controller.core.fold import MapFold
+from controller.core.fold import CellState, MapFold
 from controller.core.inputs import (
     AcknowledgeAlarm,
     BeginCheck,
@@ -496,6 +496,6 @@ def test_areas_add_up_to_the_ground_that_was_passed(ready_machine):
     fold = MapFold(0.5)
     for event in ready_machine.events:
         fold.add(event)
-    passed = sum(int((tile.states != 0).sum()) for tile in fold.tiles()) * 0.0025
+    passed = sum(int((tile.states != CellState.NOT_VISITED).sum()) for tile in fold.tiles()) * 0.0025
     parts = totals.searched_m2 + totals.provisional_m2 + totals.research_due_m2 + totals.signal_open_m2
     assert parts + sum(totals.out_of_spec_m2.values()) == pytest.approx(passed, abs=1e-6)
