@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
-from firmware_bridge.codec.line import LineFormat
 from msgspec import Meta
 
 from controller.core.site import (
@@ -26,6 +25,7 @@ from controller.core.site import (
     Task,
     Vehicle,
 )
+from firmware_bridge.codec.line import LineFormat
 from firmware_bridge.errors import ConfigError
 
 _T = TypeVar("_T")
@@ -142,7 +142,7 @@ def _check_references(config: Config, source: str) -> None:
                 f'{source}: [[link]] {link.name}: a [link.line] table belongs to protocol "line" and to no other'
             )
         protocols[link.name] = link.protocol
-    wanted = [("[position] link", config.position.link, ("gnss", "mavlink"))]
+    wanted: list[tuple[str, str, tuple[str, ...]]] = [("[position] link", config.position.link, ("gnss", "mavlink"))]
     if config.position.heading_link not in (None, config.position.link):
         raise ConfigError(
             f"{source}: [position] heading_link: heading is read from the fixes of the position link; "

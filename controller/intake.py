@@ -3,12 +3,12 @@ Logged inputs to records, and commands back to bytes: where codecs and core meet
 """
 
 import msgspec
-from firmware_bridge.codec.decoders import Decoder, make_decoder
 
 from controller.config import Config
 from controller.core.effects import Command
 from controller.core.inputs import Arrival, EndSession, Inputs, RawInputs
 from firmware_bridge.codec import head as head_codec
+from firmware_bridge.codec.decoders import Decoder, make_decoder
 from firmware_bridge.records import LinkStats
 
 
@@ -27,7 +27,7 @@ class Intake:
             link.name: make_decoder(
                 link.protocol,
                 line_format=link.line,
-                heading_offset_deg=link.heading_offset_deg,
+                antenna_heading_offset_deg=link.heading_offset_deg,
                 system_id=link.system_id,
             )
             for link in config.link

@@ -18,7 +18,8 @@ from controller.core.effects import (
 )
 from controller.core.fold import MapFold, MapTotals
 from controller.core.geometry import Plane
-from controller.store.ledger import SessionInfo, read_events, read_info, read_ledger_hash
+from controller.store.chain import SessionInfo
+from controller.store.ledger import read_events, read_info, read_ledger_hash
 
 
 class Detection(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,6 @@ green nor white; ground that was not visited is hatched.
 import numpy as np
 from rich.text import Text
 
-
 from controller.core.fold import CellState
 from controller.core.tiles import CELL_DMM, TILE_CELLS
 from controller.summary import SessionMap

@@ -25,7 +25,7 @@ class Decoder(Protocol):
     """
     Bytes in, records out.
 
-    The records depend on the bytes alone, never on how they were chunked; no bytes raise; what cannot be used is counted.
+    The records depend on the bytes alone, never on how they were chunked. No bytes raise: the unusable is counted.
     """
 
     @property

@@ -63,6 +63,7 @@ class _Epoch:
         self.itow_ms: int | None = None
 
     def add(self, part: FixPart) -> None:
+        """Takes a part whose type is not there yet; the first part with a time gives the epoch its time."""
         self.parts[part.source] = part
         if self.time_of_day_ns is None:
             self.time_of_day_ns = part.time_of_day_ns

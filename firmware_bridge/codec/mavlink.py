@@ -6,9 +6,6 @@ library's stream parser keeps what it could not read without limit and passes me
 looking at their checksum. The frame is the one of mavlink.io, "Packet Serialization". A frame with an unknown id cannot
 be checked, so it is no frame: like after any false header, one byte is skipped.
 
-CRC-16/MCRF4XX is the bit-reversed form of the CRC that `binascii.crc_hqx` computes in C, so bytes and result are
-mirrored; the library's loop over bytes takes ten times as long.
-
 What the messages mean, after common.xml:
 - time_boot_ms restarts with the autopilot and wraps after 49.7 days; it is handed on as it is.
 - GPS_RAW_INT time_usec is "UNIX epoch time or time since system boot", to be told apart by its size. Most autopilots
@@ -19,7 +16,6 @@ What the messages mean, after common.xml:
   does not say that the autopilot is alive.
 """
 
-import binascii
 import math
 import re
 from typing import Any
@@ -85,15 +81,14 @@ _FIX_TYPE_OF_CLASS = {
 }
 
 _MARKER = re.compile(rb"[\xfd\xfe]")
-_MIRRORED = bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))
 
 _Fields = dict[str, Any]
 
 
 def mavlink_crc(data: bytes) -> int:
-    """CRC-16/MCRF4XX over a frame without its marker, followed by the message's CRC seed."""
-    crc = binascii.crc_hqx(data.translate(_MIRRORED), 0xFFFF)
-    return _MIRRORED[crc & 0xFF] << 8 | _MIRRORED[crc >> 8]
+    """CRC-16/MCRF4XX over a frame without its marker, followed by the message's seed (mavlink.io, CRC_EXTRA)."""
+    crc: int = dialect.x25crc(data).crc
+    return crc
 
 
 class MavlinkDecoder:

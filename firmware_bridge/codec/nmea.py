@@ -271,7 +271,8 @@ def encode_nmea(fix: GnssFix, talker: str = "GN") -> bytes:
     GGA and RMC, then GST when the fix states an error and HDT when it has a heading, each with its line end.
 
     Latitude and longitude carry 7 decimals of a minute (0.2 mm); the GST sigma is rounded up to 0.1 mm, so that what
-    is read back is never better than what was stated. NMEA has no field for the heading's error: it is lost.
+    is read back is never better than what was stated. NMEA has no field for the heading's error: it is lost. A fix of
+    class none gives an RMC with a warning, whose date no careful reader uses.
     """
     sentences = [_encode_gga(fix), _encode_rmc(fix)]
     if fix.horizontal_error_95_m is not None:

@@ -1,0 +1,81 @@
+"""A session as it is made: one engine, one recorder, turn by turn."""
+
+import importlib.metadata
+from pathlib import Path
+from types import TracebackType
+
+import msgspec
+
+from controller.config import parse_config
+from controller.core.effects import Effects
+from controller.core.inputs import Origin, RawInputs
+from controller.engine import Engine
+from controller.intake import Outgoing, encode_commands
+from controller.store.chain import SessionInfo
+from controller.store.recorder import Recorder, config_digest
+
+SOFTWARE = f"firmground {importlib.metadata.version('firmground')}"
+
+
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """What one turn decided: bytes to send first, the rest after."""
+
+    outgoing: tuple[Outgoing, ...]
+    effects: Effects
+
+
+class Session:
+    """Decides and records; a context manager that closes the record in order."""
+
+    def __init__(self, engine: Engine, recorder: Recorder) -> None:
+        self._engine = engine
+        self._recorder = recorder
+
+    @classmethod
+    def create(
+        cls,
+        *,
+        config_text: str,
+        source: str,
+        directory: Path,
+        origin: Origin,
+        session_id: str,
+        utc_at_mono_zero_ns: int | None = None,
+    ) -> "Session":
+        """
+        A new session in a new directory; raises `ConfigError` or `StoreError` before anything is written.
+
+        Only live sessions are synced to the disk as they go: others can be made again.
+        """
+        config = parse_config(config_text, source)
+        engine = Engine(config, origin, utc_at_mono_zero_ns)
+        info = SessionInfo(
+            session=session_id,
+            origin=origin.value,
+            machine=config.machine.id,
+            site=config.machine.site,
+            software=SOFTWARE,
+            config_sha256=config_digest(config_text),
+            utc_at_mono_zero_ns=utc_at_mono_zero_ns,
+            previous_head=None,
+        )
+        recorder = Recorder(directory, info, config_text, is_durable=origin is Origin.LIVE)
+        return cls(engine, recorder)
+
+    def turn(self, raw: RawInputs) -> Turn:
+        """One turn: decide, record, and hand back what must go out."""
+        effects = self._engine.turn(raw)
+        self._recorder.record(raw, effects)
+        return Turn(outgoing=encode_commands(effects.commands), effects=effects)
+
+    def close(self) -> None:
+        """Close the record's files."""
+        self._recorder.close()
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

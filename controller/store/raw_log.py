@@ -1,0 +1,186 @@
+"""
+The logged inputs of a session as MCAP: every turn of the loop, in order, readable after a cut at any byte.
+
+One channel, `inputs`, whose messages are `RawInputs` as msgpack arrays; log time is the turn's monotonic time. Each
+second's turns are one compressed chunk with a CRC of its own, and the data section has a CRC at a proper end, so that
+`mcap` tools can read the file in stream order. What the ledger anchors is the running SHA-256 over all messages.
+MCAP: https://mcap.dev/spec, version 0.
+"""
+
+import hashlib
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+from mcap.data_stream import RecordBuilder
+from mcap.exceptions import McapError
+from mcap.records import Channel, Chunk, DataEnd, Footer, Header, Message, Schema
+from mcap.stream_reader import StreamReader
+
+from controller.core.inputs import RawInputs
+from controller.store.compression import compress, decompress
+from firmware_bridge.errors import StoreError
+
+FILE_NAME = "raw-0001.mcap"
+MAGIC = b"\x89MCAP0\r\n"
+CHUNK_BYTES_MAX = 4_194_304  # a second of the reference load is 16 kB; a burst of everything stays far below this
+RECORD_BYTES_MAX = 2 * CHUNK_BYTES_MAX
+
+
+class RawAnchor(msgspec.Struct, frozen=True, kw_only=True):
+    """How much was logged by now: turns, and the digest over all of them."""
+
+    inputs: int
+    sha256: str
+
+
+class InputDigest:
+    """Running SHA-256 over logged messages: length as u32 little-endian, then the bytes."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self._count = 0
+
+    def add(self, message: bytes) -> None:
+        """The next message."""
+        self._hash.update(struct.pack("<I", len(message)))
+        self._hash.update(message)
+        self._count += 1
+
+    @property
+    def anchor(self) -> RawAnchor:
+        """What was added so far."""
+        return RawAnchor(inputs=self._count, sha256=self._hash.hexdigest())
+
+
+def encode_inputs(raw: RawInputs) -> bytes:
+    """One turn as it is logged."""
+    return msgspec.msgpack.encode(raw)
+
+
+class RawLogWriter:
+    """Appends turns to a new raw log in a session directory; one writer."""
+
+    def __init__(self, directory: Path, *, is_durable: bool = True) -> None:
+        path = directory / FILE_NAME
+        try:
+            self._file = path.open("xb")
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be created: {error.strerror}") from error
+        self._is_durable = is_durable
+        self._crc = 0
+        self._chunk = RecordBuilder()
+        self._first_ns = self._last_ns = 0
+        self._write(MAGIC)
+        start = RecordBuilder()
+        Header(profile="firmground", library="firmground").write(start)
+        Schema(id=1, name="firmground.RawInputs", encoding="", data=b"").write(start)
+        Channel(id=1, topic="inputs", message_encoding="msgpack", metadata={}, schema_id=1).write(start)
+        self._write(_built(start))
+
+    def append(self, now_ns: int, message: bytes) -> None:
+        """Log one encoded turn; it is in the file after the next `sync`."""
+        if self._chunk.count == 0:
+            self._first_ns = now_ns
+        self._last_ns = now_ns
+        Message(channel_id=1, log_time=now_ns, data=message, publish_time=now_ns, sequence=0).write(self._chunk)
+        if self._chunk.count >= CHUNK_BYTES_MAX // 2:
+            self._finish_chunk()
+
+    def sync(self) -> None:
+        """Everything appended so far is in the file, and on the disk where the log is durable."""
+        self._finish_chunk()
+        self._file.flush()
+        if self._is_durable:
+            os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """End the file properly."""
+        self._finish_chunk()
+        end = RecordBuilder()
+        DataEnd(data_section_crc=self._crc).write(end)
+        Footer(summary_start=0, summary_offset_start=0, summary_crc=0).write(end)
+        self._write(_built(end) + MAGIC)
+        self.sync()
+        self._file.close()
+
+    def _finish_chunk(self) -> None:
+        content = _built(self._chunk)
+        if not content:
+            return
+        record = RecordBuilder()
+        Chunk(
+            compression="zstd",
+            data=compress(content),
+            message_start_time=self._first_ns,
+            message_end_time=self._last_ns,
+            uncompressed_crc=zlib.crc32(content),
+            uncompressed_size=len(content),
+        ).write(record)
+        self._write(_built(record))
+
+    def _write(self, content: bytes) -> None:
+        self._crc = zlib.crc32(content, self._crc)
+        self._file.write(content)
+
+
+def _built(builder: RecordBuilder) -> bytes:
+    """What a builder holds, which it then forgets."""
+    content: bytes = builder.end()  # type: ignore[no-untyped-call]
+    return content
+
+
+class RawLogReader:
+    """
+    Reads a raw log from its beginning to its end, to a cut, or to damage.
+
+    After `messages` is exhausted, `damage` says in words why it ended early; None for a log that was closed in order.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / FILE_NAME
+        self.damage: str | None = None
+
+    def messages(self) -> Iterator[bytes]:
+        """The logged messages in order; raises `StoreError` where there is no raw log."""
+        try:
+            file = self._path.open("rb")
+        except OSError as error:
+            raise StoreError(f"{self._path}: cannot be read: {error.strerror}") from error
+        with file:
+            reader = StreamReader(file, emit_chunks=True, validate_crcs=True, record_size_limit=RECORD_BYTES_MAX)
+            count = 0
+            try:
+                for record in reader.records:
+                    if isinstance(record, Chunk):
+                        for message in _messages_of(record):
+                            count += 1
+                            yield message
+            except (McapError, StoreError, ValueError, struct.error) as error:
+                what = "it ends early" if not str(error) else str(error)
+                self.damage = f"{self._path.name}: readable up to turn {count}, byte {file.tell()}: {what}"
+
+    def inputs(self) -> Iterator[tuple[bytes, RawInputs]]:
+        """The logged turns, encoded and decoded; a message that is none ends the log as damage."""
+        for count, message in enumerate(self.messages()):
+            try:
+                raw = msgspec.msgpack.decode(message, type=RawInputs)
+            except (msgspec.DecodeError, msgspec.ValidationError) as error:
+                self.damage = f"{self._path.name}: turn {count + 1} is not a logged input: {error}"
+                return
+            yield message, raw
+
+
+def _messages_of(chunk: Chunk) -> Iterator[bytes]:
+    """A chunk's messages; raises `StoreError` or ValueError where its content is not what its CRC says."""
+    content = decompress(chunk.data, CHUNK_BYTES_MAX)
+    if zlib.crc32(content) != chunk.uncompressed_crc:
+        raise StoreError("a chunk's CRC does not fit its content")
+    at = 0
+    while at < len(content):
+        _, length = struct.unpack_from("<BQ", content, at)
+        yield content[at + 9 + 22 : at + 9 + length]
+        at += 9 + length
