@@ -110,7 +110,7 @@ def _first_field(stored: LedgerRecord, derived: LedgerRecord) -> str:
         was, now = getattr(old, name), getattr(new, name)
         if was != now:
             if isinstance(was, dict) and isinstance(now, dict):
-                name = next(key for key in (*was, *now) if was.get(key) != now.get(key))
-                was, now = was.get(name), now.get(name)
+                key = next(key for key in (*was, *now) if was.get(key) != now.get(key))
+                return f"{key} is {was.get(key)!r}; the inputs make {now.get(key)!r}"
             return f"{name} is {was!r}; the inputs make {now!r}"
     return "the fields are the same, the bytes or the hash are not"

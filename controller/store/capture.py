@@ -4,6 +4,7 @@ The capture format: recorded bytes of several ports, stamped, with the configura
 
 import struct
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -141,7 +142,7 @@ def _read_chunks(path: Path, damage: list[str]) -> list[StampedChunk]:
             break
         chunks.append((stamp_ns, content[at + _HEADER.size : at + _HEADER.size + length]))
         at += _HEADER.size + length
-    backwards = sum(later[0] < earlier[0] for earlier, later in zip(chunks, chunks[1:], strict=False))
+    backwards = sum(later[0] < earlier[0] for earlier, later in pairwise(chunks))
     if backwards:
         damage.append(f"{path.name}: {backwards} stamps go backwards; the chunks are put in order")
     return chunks

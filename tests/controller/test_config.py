@@ -109,7 +109,7 @@ def test_a_file_that_is_not_text_is_named(tmp_path):
 
 def test_an_unknown_profile_names_the_ones_there_are():
     """The message lists them."""
-    with pytest.raises(ConfigError, match="'ap-deep'.*ap-shallow.*training"):
+    with pytest.raises(ConfigError, match=r"'ap-deep'.*ap-shallow.*training"):
         load_profile("ap-deep")
 
 
