@@ -97,12 +97,14 @@ class PositionSource(Section, frozen=True, kw_only=True):
     drift_m_s        : bound on how fast the common error moves
     heading_link     : the position link, where its fixes carry a heading; None: no heading is measured, and course
                        never stands in for it
+    heading_error_95_deg : the manufacturer's word for receivers that state none with each heading (NMEA HDT)
     """
 
     link: Identifier
     relative_error_m: Annotated[float, Meta(ge=0.0, le=1.0)]
     drift_m_s: Annotated[float, Meta(ge=0.0, le=0.1)]
     heading_link: Identifier | None = None
+    heading_error_95_deg: Annotated[float, Meta(gt=0.0, le=10.0)] | None = None
     attitude_link: Identifier | None = None
 
 

@@ -141,7 +141,7 @@ def _take_fix(state: State, fix: GnssFix, arrival_ns: MonoNs, now_ns: MonoNs, ou
             time_error_ns=clock.error_ns,
             speed_m_s=fix.speed_m_s,
             heading_rad=_heading(state, fix),
-            heading_error_95_rad=_radians(fix.heading_error_95_deg),
+            heading_error_95_rad=_heading_error(state, fix),
             reference_station=fix.reference_station,
         ),
     )
@@ -179,6 +179,12 @@ def _take_attitude(state: State, attitude: Attitude, arrival_ns: MonoNs) -> None
 
 def _heading(state: State, fix: GnssFix) -> float | None:
     return None if state.site.position.heading_link is None else _radians(fix.heading_deg)
+
+
+def _heading_error(state: State, fix: GnssFix) -> float | None:
+    """As stated with the heading; else the configured bound, if any."""
+    stated = fix.heading_error_95_deg
+    return _radians(state.site.position.heading_error_95_deg if stated is None else stated)
 
 
 def _radians(degrees: float | None) -> float | None:

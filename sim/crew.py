@@ -1,0 +1,90 @@
+"""
+The people: they calibrate, check, drive, check again and end the session. Requests by time, some by what they see.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+import numpy as np
+
+from controller.core.inputs import (
+    AnyRequest,
+    BeginCheck,
+    BeginCheckPart,
+    Calibration,
+    ChannelCalibration,
+    CheckPart,
+    EndCheck,
+    EndSession,
+)
+from sim.head import DICTIONARY_ID, SimulatedHead
+from sim.physics import response_uv
+from sim.scenario import Scenario
+
+OPERATOR, LEADER = "op-1", "tl-1"
+HEAD = "array"
+SETTLE_S = 8.0  # background part: longer than any profile's baseline and settling together
+PIECE_ON_S, PIECE_OFF_S = 0.5, 0.7
+LOWER_BOUND = 0.85  # of the computed smallest response: tilt, height and noise at the worst phase
+THRESHOLD_SHARE = 0.6
+
+Action = Callable[[SimulatedHead], AnyRequest]
+
+
+class CheckTimes(msgspec.Struct, frozen=True, kw_only=True):
+    """When the check piece lies under each coil, and when the check is over; seconds."""
+
+    piece_from_s: tuple[float, ...]
+    end_s: float
+
+
+def calibration_of(scenario: Scenario) -> Calibration:
+    """The calibration's result by the world's physics: the reference item at its depth, at the edge of the radius."""
+    head, world = scenario.head, scenario.world
+    edge = response_uv(scenario, np.array(head.detection_radius_m), world.reference_depth_m, 1.0)
+    smallest = LOWER_BOUND * float(edge)
+    channel = ChannelCalibration(
+        site_threshold=round(THRESHOLD_SHARE * smallest, 3),
+        reference_response_min=round(smallest, 3),
+        check_response=head.reference_uv,
+        detection_radius_m=head.detection_radius_m,
+    )
+    return Calibration(
+        person=OPERATOR,
+        witness=LEADER,
+        head=HEAD,
+        dictionary_id=DICTIONARY_ID,
+        item="simulated reference item",
+        depth_m=world.reference_depth_m,
+        runs=5,
+        channels=(channel,) * head.channels,
+    )
+
+
+def function_check(scenario: Scenario, begin_s: float) -> tuple[CheckTimes, list[tuple[float, Action]]]:
+    """A whole check from `begin_s` on: its times and requests."""
+    parts = [(begin_s, CheckPart.BACKGROUND), (begin_s + SETTLE_S, CheckPart.REFERENCE_ITEM)]
+    first = begin_s + SETTLE_S + 0.5
+    pieces = tuple(first + index * (PIECE_ON_S + PIECE_OFF_S) for index in range(scenario.head.channels))
+    path_s = pieces[-1] + PIECE_ON_S + PIECE_OFF_S
+    parts.append((path_s, CheckPart.ALARM_PATH))
+    script: list[tuple[float, Action]] = [(begin_s, lambda head: BeginCheck(person=OPERATOR, head=HEAD))]
+    for time_s, part in parts:
+        script.append((time_s, lambda head, part=part: BeginCheckPart(person=OPERATOR, head=HEAD, part=part)))  # type: ignore[misc]
+    script.append((path_s + 1.0, _end_check))
+    return CheckTimes(piece_from_s=pieces, end_s=path_s + 1.0), script
+
+
+def _end_check(head: SimulatedHead) -> AnyRequest:
+    """The operator says what the lamp and the buzzer really did."""
+    return EndCheck(person=OPERATOR, head=HEAD, is_alarm_seen_and_heard=head.lamp_on and head.buzzer_on)
+
+
+def calibrate(scenario: Scenario) -> Action:
+    """Hand in the calibration."""
+    return lambda head: calibration_of(scenario)
+
+
+def end_session() -> Action:
+    """Close the day."""
+    return lambda head: EndSession(person=OPERATOR)

@@ -1,0 +1,68 @@
+"""
+A two-antenna RTK receiver: true class, bounded error, constant latency with jitter, real bytes.
+
+The slow error keeps to a circle just inside its bound and moves along it as fast as it may: nearly the worst that the
+receiver's statement allows. The white part is uniform within its disc.
+"""
+
+import math
+
+import numpy as np
+
+from controller.core.geometry import Plane
+from firmware_bridge.codec.nmea import encode_nmea
+from firmware_bridge.codec.ubx import encode_ubx
+from firmware_bridge.records import FixClass, FloatArray, GnssFix, UtcNs
+from sim.motion import Motion
+from sim.scenario import Scenario
+
+SECOND = 1_000_000_000
+HEADLAND = 0.9  # share of each bound that is used: the wire rounds, and a bound is a bound
+
+
+def position_errors(scenario: Scenario, times_s: FloatArray, random: np.random.Generator) -> FloatArray:
+    """Error vectors, float64 (n, 2): never longer than the stated error, never drifting faster than stated."""
+    gnss = scenario.gnss
+    radius = HEADLAND * (gnss.stated_error_95_m - gnss.white_m)
+    angle = random.uniform(0.0, 2.0 * math.pi) + HEADLAND * gnss.drift_m_s / radius * times_s
+    slow = radius * np.stack([np.sin(angle), np.cos(angle)], axis=1)
+    length = gnss.white_m * np.sqrt(random.uniform(0.0, 1.0, len(times_s)))
+    turn = random.uniform(0.0, 2.0 * math.pi, len(times_s))
+    errors: FloatArray = slow + length[:, None] * np.stack([np.sin(turn), np.cos(turn)], axis=1)
+    return errors
+
+
+def receiver_bytes(
+    scenario: Scenario, motion: Motion, until_s: float, utc_ns: int, random: np.random.Generator
+) -> list[tuple[int, bytes]]:
+    """(arrival in ns since the start, bytes of one epoch) for the whole run, in order of arrival."""
+    gnss, world = scenario.gnss, scenario.world
+    plane = Plane(world.latitude_deg, world.longitude_deg, world.altitude_m)
+    times_s = np.arange(1, int(until_s * gnss.rate_hz)) / gnss.rate_hz
+    poses = motion.poses(times_s)
+    places = np.stack([poses.east_m, poses.north_m], axis=1) + position_errors(scenario, times_s, random)
+    latitude, longitude = plane.unproject(places[:, 0], places[:, 1])
+    wobble = HEADLAND * gnss.heading_error_95_deg * np.sin(times_s * 0.11 + random.uniform(0.0, 6.0))
+    heading = (np.degrees(poses.heading_rad) + wobble) % 360.0
+    jitter = random.uniform(0.0, gnss.jitter_ms, len(times_s))
+    encode = encode_ubx if gnss.protocol == "ubx" else encode_nmea
+    arrivals: list[tuple[int, bytes]] = []
+    for row, seconds in enumerate(times_s.tolist()):
+        fix = GnssFix(
+            utc_ns=UtcNs(utc_ns + round(seconds * SECOND)),
+            time_of_day_ns=(utc_ns + round(seconds * SECOND)) % (86_400 * SECOND),
+            latitude_deg=float(latitude[row]),
+            longitude_deg=float(longitude[row]),
+            altitude_m=world.altitude_m,
+            fix_class=FixClass.FIXED,
+            horizontal_error_95_m=gnss.stated_error_95_m,
+            speed_m_s=float(poses.speed_m_s[row]),
+            course_deg=float(heading[row]),
+            heading_deg=float(heading[row]),
+            heading_error_95_deg=gnss.heading_error_95_deg,
+            correction_age_s=1.0,
+            reference_station="0001",
+        )
+        arrival = round(seconds * SECOND) + round((gnss.latency_ms + float(jitter[row])) * 1_000_000)
+        arrivals.append((arrival, encode(fix)))
+    return arrivals

@@ -1,0 +1,153 @@
+"""
+Virtual time: the whole machine and its world in one process, turn by turn, as fast as it goes.
+
+Nothing here depends on a clock, on hashing or on order of sets: the scenario and the seed make the record.
+"""
+
+import hashlib
+import heapq
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from controller.core.inputs import Chunk, Origin, RawInputs
+from controller.session import Session
+from firmware_bridge.records import FloatArray, IntArray, MonoNs
+from sim.autopilot import autopilot_bytes
+from sim.crew import PIECE_ON_S, Action, CheckTimes, calibrate, end_session, function_check
+from sim.gnss import SECOND, receiver_bytes
+from sim.head import SimulatedHead, sample_frames
+from sim.machine_config import config_text
+from sim.motion import Motion, coil_positions
+from sim.physics import field_uv, response_uv
+from sim.scenario import Scenario
+
+TURN_NS = 20_000_000
+START_NS = 1_000 * SECOND  # the controller's monotonic clock when the world begins
+DAY_NS = 86_400 * SECOND
+UTC_FROM_NS = 1_767_225_600 * SECOND  # 2026-01-01; the seed chooses a second within the next year
+CALIBRATE_S, CHECK_S, PAUSE_S = 3.0, 5.0, 2.0
+
+
+class Truth(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """
+    What really happened, for the oracle alone.
+
+    mono_ns : int64 (n,) of every sample     coils_m : float64 (n, channels, 2) true east, north
+    alive   : bool (n, channels), False where a channel was dead
+    """
+
+    mono_ns: IntArray
+    coils_m: FloatArray
+    alive: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
+
+
+class Day(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """A scenario laid out in time: every byte that will arrive, every request, and the truth."""
+
+    scenario: Scenario
+    session_id: str
+    arrivals: list[tuple[int, str, bytes]]
+    script: list[tuple[float, Action]]
+    until_s: float
+    truth: Truth
+
+
+def plan(scenario: Scenario, seed: int) -> Day:
+    """Lay out a scenario's day."""
+    digest = hashlib.sha256(f"{scenario.name} {seed}".encode()).digest()
+    random = np.random.Generator(np.random.PCG64(int.from_bytes(digest[:8], "little")))
+    utc_ns = UTC_FROM_NS + int.from_bytes(digest[8:12], "little") % (365 * 86_400) * SECOND
+    opening, script = function_check(scenario, CHECK_S)
+    script.insert(0, (CALIBRATE_S, calibrate(scenario)))
+    motion = Motion(scenario, opening.end_s + PAUSE_S)
+    checks, end_s = [opening], motion.arrive_s + PAUSE_S
+    if scenario.closing_check != "none":
+        closing, more = function_check(scenario, end_s)
+        checks.append(closing)
+        script += more
+        end_s = closing.end_s + PAUSE_S
+    script.append((end_s, end_session()))
+    until_s = end_s + 1.0
+    truth, values = _samples(scenario, motion, checks, until_s, random)
+    arrivals = [(at, "head", payload) for at, payload in sample_frames(scenario, values)]
+    arrivals += [(at, "gnss", payload) for at, payload in receiver_bytes(scenario, motion, until_s, utc_ns, random)]
+    arrivals += [(at, "autopilot", payload) for at, payload in autopilot_bytes(scenario, motion, until_s, random)]
+    return Day(
+        scenario=scenario,
+        session_id=f"sim-{scenario.name}-{seed}-{digest.hex()[:8]}",
+        arrivals=sorted(arrivals, key=lambda arrival: arrival[:2]),
+        script=script,
+        until_s=until_s,
+        truth=truth,
+    )
+
+
+def run(day: Day, directory: Path) -> Iterator[float]:
+    """Live through a day into a new session directory; yields the share done, for progress."""
+    head = SimulatedHead(day.scenario)
+    replies: list[tuple[int, bytes]] = []
+    position = script_at = 0
+    session = Session.create(
+        config_text=config_text(day.scenario),
+        source=f"scenario {day.scenario.name}",
+        directory=directory,
+        origin=Origin.SIMULATED,
+        session_id=day.session_id,
+    )
+    with session:
+        for now_ns in range(TURN_NS, round(day.until_s * SECOND) + TURN_NS, TURN_NS):
+            chunks = []
+            while position < len(day.arrivals) and day.arrivals[position][0] <= now_ns:
+                chunks.append(day.arrivals[position])
+                position += 1
+            while replies and replies[0][0] <= now_ns:
+                at, payload = heapq.heappop(replies)
+                chunks.append((at, "head", payload))
+            if now_ns % SECOND == 0:
+                chunks.append((now_ns, "head", head.status(now_ns)))
+            requests = []
+            while script_at < len(day.script) and day.script[script_at][0] * SECOND <= now_ns:
+                requests.append(day.script[script_at][1](head))
+                script_at += 1
+            turn = session.turn(
+                RawInputs(
+                    now_ns=MonoNs(START_NS + now_ns),
+                    chunks=tuple(
+                        Chunk(link=link, arrival_ns=MonoNs(START_NS + at), payload=payload)
+                        for at, link, payload in sorted(chunks, key=lambda chunk: chunk[0])
+                    ),
+                    requests=tuple(requests),
+                )
+            )
+            for outgoing in turn.outgoing:
+                for reply in head.hear(outgoing.payload, now_ns):
+                    heapq.heappush(replies, reply)
+            if turn.effects.is_commit:
+                yield now_ns / (day.until_s * SECOND)
+
+
+def _samples(
+    scenario: Scenario, motion: Motion, checks: list[CheckTimes], until_s: float, random: np.random.Generator
+) -> tuple[Truth, FloatArray]:
+    """The truth of every sample, and what the head measures: float64 (n, channels)."""
+    rate = scenario.head.rate_hz
+    times_s = np.arange(1, int(until_s * rate) + 1) / rate
+    coils_m = coil_positions(motion.poses(times_s), scenario)
+    values = field_uv(scenario, coils_m, scenario.world.targets)
+    pitch, reference_m = scenario.head.pitch_m, scenario.world.reference_depth_m
+    channels = np.arange(scenario.head.channels)
+    alive = np.ones(values.shape, dtype=np.bool_)
+    for number, check in enumerate(checks):
+        for under, from_s in enumerate(check.piece_from_s):
+            is_on = (times_s >= from_s) & (times_s < from_s + PIECE_ON_S)
+            values[is_on] += response_uv(scenario, np.abs(channels - under) * pitch, reference_m, 1.0)
+        if number == 1 and scenario.closing_check == "bad":
+            alive[times_s >= motion.arrive_s, scenario.head.channels // 2] = False
+    values += random.normal(0.0, scenario.head.noise_uv, values.shape)
+    values += 20.0 * np.sin(times_s * 0.02 + channels[:, None]).T
+    values[~alive] = random.normal(0.0, scenario.head.noise_uv, int((~alive).sum()))
+    mono_ns = START_NS + np.rint(times_s * SECOND).astype(np.int64)
+    return Truth(mono_ns=mono_ns, coils_m=coils_m, alive=alive), values

@@ -1,0 +1,137 @@
+"""
+How the vehicle moves: stands at the check place, drives lanes with half-circle turns outside the field, stands again.
+
+The pose is that of the vehicle's reference point under its antenna; frames and signs as `controller.core.geometry`.
+"""
+
+import msgspec
+import numpy as np
+
+from controller.core.geometry import lever_arms
+from firmware_bridge.records import FloatArray
+from sim.scenario import Scenario
+
+ANTENNA_M = (0.0, 0.0, 2.0)
+MOUNT_X_M = 1.5
+RUN_IN_M = 3.5  # driven before and after each lane, outside the field
+ACCELERATION_M_S2 = 0.4
+CHECK_EAST_M = -4.0  # the check place lies beside the field, on ground nobody claims
+TURN_RADIUS_M = 2.0
+
+
+class Poses(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """Reference point and attitude at given times: float64 (n,) each; metres and radians."""
+
+    east_m: FloatArray
+    north_m: FloatArray
+    heading_rad: FloatArray
+    roll_rad: FloatArray
+    pitch_rad: FloatArray
+    speed_m_s: FloatArray
+
+
+class Route:
+    """A path by its length along it: straight lanes joined by turns that swing out as far as they need."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        lanes = scenario.lanes
+        points = [(CHECK_EAST_M, -RUN_IN_M - MOUNT_X_M)]
+        for lane in range(lanes.count):
+            east = lane * lanes.spacing_m
+            south, north = -RUN_IN_M - MOUNT_X_M, lanes.length_m + RUN_IN_M - MOUNT_X_M
+            # Every lane is driven northward; the way back runs outside, west of the field.
+            points += [(east, south), (east, north)]
+            points += [(east, north + 3.0), (CHECK_EAST_M - 2.5, north + 3.0), (CHECK_EAST_M - 2.5, south - 4.0)]
+            points += [(east + lanes.spacing_m, south - 4.0)]
+        points[-1] = (CHECK_EAST_M, south - 4.0)
+        points.append((CHECK_EAST_M, south))
+        self._east, self._north, self._heading = _rounded(points)
+        steps = np.hypot(np.diff(self._east), np.diff(self._north))
+        self._along = np.concatenate([[0.0], np.cumsum(steps)])
+        self.length_m = float(self._along[-1])
+
+    def at(self, along_m: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """East, north and heading at lengths along the route."""
+        return (
+            np.interp(along_m, self._along, self._east),
+            np.interp(along_m, self._along, self._north),
+            np.interp(along_m, self._along, self._heading),
+        )
+
+
+class Motion:
+    """Poses over time. The vehicle stands until `depart_s`, drives the route, and stands from `arrive_s` on."""
+
+    def __init__(self, scenario: Scenario, depart_s: float) -> None:
+        self._route = Route(scenario)
+        self._speed = scenario.lanes.speed_m_s
+        self._ramp_s = self._speed / ACCELERATION_M_S2
+        self.depart_s = depart_s
+        self.arrive_s = depart_s + self._route.length_m / self._speed + self._ramp_s
+
+    def poses(self, times_s: FloatArray) -> Poses:
+        """The pose at each time; roll and pitch sway with the ground that passes, a few tenths of a degree."""
+        driven = np.clip(times_s - self.depart_s, 0.0, self.arrive_s - self.depart_s)
+        along = self._distance(driven)
+        east, north, heading = self._route.at(along)
+        remaining = self.arrive_s - self.depart_s - driven
+        speed = np.minimum(self._speed, ACCELERATION_M_S2 * np.minimum(driven, remaining))
+        return Poses(
+            east_m=east,
+            north_m=north,
+            heading_rad=heading,
+            roll_rad=np.radians(0.8) * np.sin(along * 0.7),
+            pitch_rad=np.radians(0.6) * np.sin(along * 0.5 + 1.0),
+            speed_m_s=speed,
+        )
+
+    def _distance(self, driven_s: FloatArray) -> FloatArray:
+        """Way driven: speed up, drive, slow down."""
+        total = self.arrive_s - self.depart_s
+        rising = 0.5 * ACCELERATION_M_S2 * np.minimum(driven_s, self._ramp_s) ** 2
+        steady = self._speed * np.clip(driven_s - self._ramp_s, 0.0, total - 2.0 * self._ramp_s)
+        slowing = np.maximum(driven_s - (total - self._ramp_s), 0.0)
+        way: FloatArray = rising + steady + self._speed * slowing - 0.5 * ACCELERATION_M_S2 * slowing**2
+        return way
+
+
+def coil_positions(poses: Poses, scenario: Scenario) -> FloatArray:
+    """True east, north of every coil: float64 (n, channels, 2), through the antenna's and the coils' lever arms."""
+    head = scenario.head
+    lever = np.array([[MOUNT_X_M, y, head.height_m] for y in coil_offsets_m(scenario)])
+    arms = lever_arms(lever - np.array(ANTENNA_M), poses.heading_rad, poses.roll_rad, poses.pitch_rad)
+    return np.stack([poses.east_m, poses.north_m], axis=-1)[:, None, :] + arms
+
+
+def coil_offsets_m(scenario: Scenario) -> list[float]:
+    """y of each coil in the head's frame, left positive, to the millimetre of the wire."""
+    head = scenario.head
+    return [round(((head.channels - 1) / 2 - index) * head.pitch_m, 3) for index in range(head.channels)]
+
+
+def _rounded(points: list[tuple[float, float]]) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """A polyline with its corners cut to arcs, every 2 cm: east, north, unwrapped heading."""
+    corners = np.array(points)
+    pieces = [corners[0]]
+    for before, corner, after in zip(corners, corners[1:], corners[2:], strict=False):
+        pieces.extend(_arc(before, corner, after))
+    pieces.append(corners[-1])
+    line = np.array(pieces)
+    along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
+    fine = np.arange(0.0, along[-1], 0.02)
+    east, north = np.interp(fine, along, line[:, 0]), np.interp(fine, along, line[:, 1])
+    # Heading from the path itself, smoothed over half a metre: a vehicle does not turn on the spot.
+    raw = np.unwrap(np.arctan2(np.gradient(east), np.gradient(north)))
+    window = np.ones(25) / 25
+    padded = np.concatenate([np.full(12, raw[0]), raw, np.full(12, raw[-1])])
+    return east, north, np.convolve(padded, window, mode="valid")
+
+
+def _arc(before: FloatArray, corner: FloatArray, after: FloatArray) -> list[FloatArray]:
+    """Points of the circle that touches both legs of a corner."""
+    into, out = corner - before, after - corner
+    reach = min(TURN_RADIUS_M, float(np.hypot(*into)) / 2, float(np.hypot(*out)) / 2)
+    start, end = corner - into / np.hypot(*into) * reach, corner + out / np.hypot(*out) * reach
+    shares = np.linspace(0.0, 1.0, 40)
+    # A quadratic curve touches the legs as an arc does, whatever the angle between them.
+    return [(1 - s) ** 2 * start + 2 * s * (1 - s) * corner + s**2 * end for s in shares]
