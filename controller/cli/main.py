@@ -15,6 +15,7 @@ class _Commands(click.Group):
     """Exit 0 good, 1 found a problem, 2 wrong use: whatever cannot be read or done at all is wrong use."""
 
     def invoke(self, ctx: click.Context) -> object:
+        """Run a command; our own errors end it with one line and exit code 2."""
         try:
             return super().invoke(ctx)
         except FirmgroundError as error:

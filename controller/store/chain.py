@@ -129,7 +129,10 @@ def chain_hash(previous: bytes, stored: bytes) -> bytes:
 
 def decode_fields(stored: bytes) -> RecordFields:
     """A stored record's fields; raises msgspec.DecodeError where it is none."""
-    return msgspec.msgpack.decode(stored, type=RecordFields)
+    try:
+        return msgspec.msgpack.decode(stored, type=RecordFields)
+    except UnicodeDecodeError as error:
+        raise msgspec.DecodeError(str(error)) from error
 
 
 def decode_event(fields: RecordFields, cells: bytes | None = None) -> AnyEvent | None:

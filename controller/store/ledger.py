@@ -90,7 +90,7 @@ def read_info(directory: Path) -> SessionInfo:
         return msgspec.json.decode(path.read_bytes(), type=SessionInfo)
     except FileNotFoundError as error:
         raise StoreError(f"{directory}: is no session directory: it holds no {SESSION_NAME}") from error
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
         raise StoreError(f"{path}: cannot be read: {error}") from error
 
 

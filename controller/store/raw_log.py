@@ -74,6 +74,7 @@ class RawLogWriter:
         self._crc = 0
         self._chunk = RecordBuilder()
         self._first_ns = self._last_ns = 0
+        self._sequence = 0
         self._write(MAGIC)
         start = RecordBuilder()
         Header(profile="firmground", library="firmground").write(start)
@@ -86,7 +87,10 @@ class RawLogWriter:
         if self._chunk.count == 0:
             self._first_ns = now_ns
         self._last_ns = now_ns
-        Message(channel_id=1, log_time=now_ns, data=message, publish_time=now_ns, sequence=0).write(self._chunk)
+        Message(
+            channel_id=1, log_time=now_ns, data=message, publish_time=now_ns, sequence=self._sequence % 2**32
+        ).write(self._chunk)
+        self._sequence += 1
         if self._chunk.count >= CHUNK_BYTES_MAX // 2:
             self._finish_chunk()
 
@@ -156,7 +160,7 @@ class RawLogReader:
             try:
                 for record in reader.records:
                     if isinstance(record, Chunk):
-                        for message in _messages_of(record):
+                        for message in _messages_of(record, count):
                             count += 1
                             yield message
             except (McapError, StoreError, ValueError, struct.error) as error:
@@ -168,19 +172,25 @@ class RawLogReader:
         for count, message in enumerate(self.messages()):
             try:
                 raw = msgspec.msgpack.decode(message, type=RawInputs)
-            except (msgspec.DecodeError, msgspec.ValidationError) as error:
+            except (UnicodeDecodeError, msgspec.DecodeError) as error:
                 self.damage = f"{self._path.name}: turn {count + 1} is not a logged input: {error}"
                 return
             yield message, raw
 
 
-def _messages_of(chunk: Chunk) -> Iterator[bytes]:
-    """A chunk's messages; raises `StoreError` or ValueError where its content is not what its CRC says."""
+def _messages_of(chunk: Chunk, first: int) -> Iterator[bytes]:
+    """
+    A chunk's messages; raises `StoreError` or ValueError where its content is not what its CRC says, or where its
+    first message is not number `first`: a chunk before it was not recognised as one.
+    """
     content = decompress(chunk.data, CHUNK_BYTES_MAX)
     if zlib.crc32(content) != chunk.uncompressed_crc:
         raise StoreError("a chunk's CRC does not fit its content")
     at = 0
     while at < len(content):
-        _, length = struct.unpack_from("<BQ", content, at)
+        _, length, _, sequence = struct.unpack_from("<BQHI", content, at)
+        if sequence != first % 2**32:
+            raise StoreError(f"turn {first} is missing; the next is {sequence}")
+        first += 1
         yield content[at + 9 + 22 : at + 9 + length]
         at += 9 + length

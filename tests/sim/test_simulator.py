@@ -1,0 +1,237 @@
+"""The world, its bytes, and the judge: bounds hold, bytes decode, planted bugs are found."""
+
+import json
+import os
+import subprocess
+import sys
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from controller.config import parse_config
+from controller.summary import read_map
+from firmware_bridge.codec.gnss import GnssDecoder
+from firmware_bridge.errors import ConfigError
+from firmware_bridge.records import FixClass
+from sim.crew import calibration_of
+from sim.gnss import position_errors, receiver_bytes
+from sim.inproc import plan, run
+from sim.machine_config import config_text
+from sim.motion import Motion, coil_positions
+from sim.oracle import judge
+from sim.physics import response_uv
+from sim.scenario import load_scenario
+
+FIRST_LANE = load_scenario("first-lane")
+LANES = load_scenario("lanes")
+
+
+def simulate(*arguments, hash_seed="0"):
+    return subprocess.run(
+        [sys.executable, "-m", "controller.cli", "simulate", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_the_receivers_error_keeps_both_its_bounds(seed):
+    """Never longer than stated; between two epochs never more apart than noise and drift allow."""
+    gnss = LANES.gnss
+    times = np.arange(600) / gnss.rate_hz
+    errors = position_errors(LANES, times, np.random.default_rng(seed))
+    assert (np.hypot(*errors.T) <= gnss.stated_error_95_m).all()
+    apart = np.hypot(*(errors[:, None] - errors[None]).transpose(2, 0, 1))
+    allowed = 2 * gnss.white_m + gnss.drift_m_s * np.abs(times[:, None] - times[None])
+    assert (apart <= allowed + 1e-9).all()
+
+
+@pytest.mark.parametrize("scenario", [FIRST_LANE, LANES], ids=lambda scenario: scenario.name)
+def test_the_vehicle_keeps_the_bounds_that_its_configuration_states(scenario):
+    """Speed, acceleration, yaw acceleration and slope stay within what the core was told."""
+    site = parse_config(config_text(scenario), "simulated")
+    motion = Motion(scenario, 5.0)
+    step_s = 0.1
+    times = np.arange(0.0, motion.arrive_s + 5.0, step_s)
+    poses = motion.poses(times)
+    velocity = np.stack([np.gradient(poses.east_m, step_s), np.gradient(poses.north_m, step_s)])
+    acceleration = np.hypot(*np.gradient(velocity, step_s, axis=1))
+    yaw_acceleration = np.degrees(np.gradient(np.gradient(poses.heading_rad, step_s), step_s))
+    assert np.hypot(*velocity).max() <= scenario.lanes.speed_m_s * 1.01
+    assert acceleration.max() <= site.vehicle.acceleration_m_s2_max
+    assert np.abs(yaw_acceleration).max() <= site.vehicle.yaw_acceleration_deg_s2_max
+    assert np.degrees(np.hypot(poses.roll_rad, poses.pitch_rad)).max() <= site.vehicle.slope_deg_max
+
+
+@pytest.mark.parametrize("scenario", [FIRST_LANE, LANES], ids=lambda scenario: scenario.name)
+def test_the_receiver_speaks_bytes_that_the_decoder_reads_back(scenario):
+    """Every epoch once, of the true class, with its error and heading where the protocol carries them."""
+    epochs = receiver_bytes(scenario, Motion(scenario, 5.0), 30.0, 1_772_000_000 * 10**9, np.random.default_rng(1))
+    decoder = GnssDecoder()
+    fixes = [fix for _, payload in epochs for fix in decoder.feed(payload)] + decoder.finish()
+    assert len(fixes) == len(epochs)
+    assert {fix.fix_class for fix in fixes} == {FixClass.FIXED}
+    assert all(fix.heading_deg is not None and fix.horizontal_error_95_m >= 0.0199 for fix in fixes)
+
+
+@given(near=st.floats(0.0, 1.0), farther=st.floats(0.001, 1.0), depth=st.floats(0.0, 0.5))
+def test_a_response_falls_with_distance_and_depth(near, farther, depth):
+    """Monotonic, positive, proportional to the item's strength."""
+    one, two = (float(response_uv(LANES, np.array(d), depth, 1.0)) for d in (near, near + farther))
+    assert one > two > 0.0
+    assert float(response_uv(LANES, np.array(near), depth + 0.1, 1.0)) < one
+    assert float(response_uv(LANES, np.array(near), depth, 2.0)) == pytest.approx(2 * one)
+
+
+def test_the_calibration_leaves_room_for_the_noise():
+    """The reference item at the radius's edge stands above the threshold by more than the profile asks."""
+    channel = calibration_of(LANES).channels[0]
+    assert channel.reference_response_min - channel.site_threshold > 4.0 * LANES.head.noise_uv
+
+
+@pytest.fixture(scope="module")
+def day(tmp_path_factory):
+    """A simulated first lane with its truth."""
+    planned = plan(FIRST_LANE, 3)
+    directory = tmp_path_factory.mktemp("day") / "session"
+    for _ in run(planned, directory):
+        pass
+    return planned, directory
+
+
+def test_an_honest_day_is_judged_clean(day):
+    """Nothing over-claimed, every target found, little missed."""
+    planned, directory = day
+    verdict = judge(directory, FIRST_LANE, planned.truth)
+    assert verdict.over_claimed_m2 == 0.0
+    assert (verdict.targets_found, verdict.targets_missed) == (2, 0)
+    claimed = sum(int(tile.credit.sum()) for tile in read_map(directory).fold.tiles()) * 0.0025
+    assert claimed > 15.0
+    assert verdict.missed_claim_m2 < 0.05 * claimed
+
+
+def shifted(truth):
+    return msgspec.structs.replace(truth, coils_m=truth.coils_m + np.array([0.1, 0.0]))
+
+
+def dead_channel(truth):
+    alive = truth.alive.copy()
+    alive[:, 0] = False
+    return msgspec.structs.replace(truth, alive=alive)
+
+
+def late(truth):
+    return msgspec.structs.replace(truth, mono_ns=truth.mono_ns + 10**12)
+
+
+def skipped_stretch(truth):
+    alive = truth.alive.copy()
+    alive[5_000:5_100] = False
+    return msgspec.structs.replace(truth, alive=alive)
+
+
+@pytest.mark.parametrize("bug", [shifted, dead_channel, late, skipped_stretch])
+def test_the_oracle_finds_ground_that_was_not_searched(day, bug):
+    """Planted: places wrong by a decimetre, a dead channel credited, credit outside any block, a stretch unseen."""
+    planned, directory = day
+    assert judge(directory, FIRST_LANE, bug(planned.truth)).over_claimed_m2 > 0.01
+
+
+def test_the_oracle_finds_a_missed_target_and_an_alarm_without_one(day):
+    """A target put under credited ground after the fact; and the alarms of those taken away."""
+    planned, directory = day
+    target = FIRST_LANE.world.targets[0]
+    moved = [msgspec.structs.replace(target, north_m=1.0)]
+    world = msgspec.structs.replace(FIRST_LANE.world, targets=tuple(moved))
+    verdict = judge(directory, msgspec.structs.replace(FIRST_LANE, world=world), planned.truth)
+    assert verdict.targets_missed == 1
+    assert verdict.alarms_without_target >= 2
+
+
+def test_a_failed_closing_check_withdraws_the_day(tmp_path):
+    """A dead channel at the closing check: nothing stands, all of it is due for research."""
+    scenario = msgspec.structs.replace(FIRST_LANE, closing_check="bad")
+    for _ in run(plan(scenario, 1), tmp_path / "session"):
+        pass
+    totals = read_map(tmp_path / "session").fold.totals()
+    assert totals.searched_m2 == totals.provisional_m2 == 0.0
+    assert totals.research_due_m2 > 15.0
+
+
+def test_a_missing_closing_check_leaves_the_day_provisional(tmp_path):
+    """No verdict, no searched ground."""
+    scenario = msgspec.structs.replace(FIRST_LANE, closing_check="none")
+    for _ in run(plan(scenario, 1), tmp_path / "session"):
+        pass
+    totals = read_map(tmp_path / "session").fold.totals()
+    assert totals.searched_m2 == 0.0
+    assert totals.provisional_m2 > 15.0
+
+
+def test_the_reference_scenario_ends_as_the_contract_says(tmp_path):
+    """Lanes, seed 1: exit 0, one JSON object, nothing over-claimed, all targets in searched ground found."""
+    done = simulate("--scenario", "lanes", "--seed", 1, "--json", "--out", tmp_path / "session")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    oracle = summary["oracle"]
+    assert oracle["over_claimed_m2"] == 0.0
+    assert (oracle["targets_found"], oracle["targets_missed"], oracle["targets_not_searched"]) == (8, 0, 1)
+    assert oracle["alarms_without_target"] == 0
+    assert summary["searched_m2"] > 60.0
+    assert summary["origin"] == "simulated"
+    assert all(detection["origin"] == "simulated" for detection in summary["detections"])
+
+
+def test_the_same_seed_gives_the_same_record_under_any_hash_seed(tmp_path):
+    """And another seed another one (P4)."""
+    hashes = []
+    for number, (seed, hash_seed) in enumerate([(5, "1"), (5, "4242"), (6, "1")]):
+        out = tmp_path / str(number)
+        done = simulate("--scenario", "first-lane", "--seed", seed, "--json", "--out", out, hash_seed=hash_seed)
+        hashes.append(json.loads(done.stdout)["ledger_hash"])
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--scenario", "absent"], "there are first-lane, lanes"),
+        (["--scenario", "first-lane", "--seed", "-1"], "--seed"),
+        (["--scenario", "first-lane", "--faults", "x"], "--faults"),
+    ],
+)
+def test_wrong_use_is_said_in_one_line_with_exit_code_2(arguments, words):
+    """What was wrong, and what there is."""
+    done = simulate(*arguments)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_scenario_file_with_a_mistake_is_named(tmp_path):
+    """Section, key and range, as for a configuration."""
+    path = tmp_path / "mine.toml"
+    path.write_text("name = 'x'\n")
+    with pytest.raises(ConfigError, match=r"mine\.toml"):
+        load_scenario(str(path))
+
+
+def test_a_session_is_never_written_into_a_directory_with_anything_in_it(tmp_path):
+    """Exit 2, and what was there is still there."""
+    (tmp_path / "notes.txt").write_text("mine")
+    done = simulate("--scenario", "first-lane", "--out", tmp_path)
+    assert done.returncode == 2
+    assert "is not empty" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_true_coils_are_where_the_lever_arms_put_them():
+    """Standing and heading east, the first coil, which is the leftmost, is the northernmost."""
+    coils = coil_positions(Motion(FIRST_LANE, 5.0).poses(np.array([0.0])), FIRST_LANE)[0]
+    assert np.diff(coils[:, 1]) == pytest.approx([-FIRST_LANE.head.pitch_m] * 3, abs=0.001)
