@@ -33,10 +33,10 @@ recorded: setup
 	$(BIN)/pytest -m recorded $(ARGS)
 
 bench: setup
-	$(BIN)/python tests/bench.py $(ARGS)
+	$(BIN)/python -P tests/bench.py $(ARGS)
 
 picture: setup
-	$(BIN)/python docs/picture.py docs/map.svg
+	$(BIN)/python -P docs/picture.py docs/map.svg
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -26,7 +26,7 @@ MARGIN_CELLS = 6
 
 def draw_map(session: SessionMap, columns: int) -> Text:
     """The ground that was passed, north up, at most `columns` characters wide, with scale and legend."""
-    states = _mosaic(session)
+    states = cut_out(session)
     if states is None:
         return Text("no ground was passed")
     # A character is about twice as high as wide, so that it stands for twice as many cells north as east.
@@ -47,7 +47,7 @@ def draw_map(session: SessionMap, columns: int) -> Text:
     return picture
 
 
-def _mosaic(session: SessionMap) -> IntArray | None:
+def cut_out(session: SessionMap) -> IntArray | None:
     """All tiles as one array of states, north first, cut to what was passed and a margin."""
     tiles = list(session.fold.tiles())
     if not tiles:

@@ -8,11 +8,13 @@ MCAP: https://mcap.dev/spec, version 0.
 """
 
 import hashlib
+import io
 import os
 import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import msgspec
 from mcap.data_stream import RecordBuilder
@@ -131,6 +133,22 @@ class RawLogWriter:
         self._file.write(content)
 
 
+class _BoundedFile(io.BytesIO):
+    """A file that refuses to read more than it has: a damaged length must not become an allocation."""
+
+    def __init__(self, file: IO[bytes], size: int) -> None:
+        super().__init__()
+        self._file = file
+        self._left = size
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Exactly `size` bytes; raises `StoreError` where the file ends before."""
+        if size is None or not 0 <= size <= self._left:
+            raise StoreError(f"it ends {self._left} bytes on, where {size} were to follow")
+        self._left -= size
+        return self._file.read(size)
+
+
 def _built(builder: RecordBuilder) -> bytes:
     """What a builder holds, which it then forgets."""
     content: bytes = builder.end()  # type: ignore[no-untyped-call]
@@ -155,7 +173,8 @@ class RawLogReader:
         except OSError as error:
             raise StoreError(f"{self._path}: cannot be read: {error.strerror}") from error
         with file:
-            reader = StreamReader(file, emit_chunks=True, validate_crcs=True, record_size_limit=RECORD_BYTES_MAX)
+            bounded = _BoundedFile(file, self._path.stat().st_size)
+            reader = StreamReader(bounded, emit_chunks=True, validate_crcs=True, record_size_limit=RECORD_BYTES_MAX)
             count = 0
             try:
                 for record in reader.records:
