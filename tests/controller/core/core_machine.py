@@ -149,6 +149,7 @@ class Machine:
         self.answers_outputs = True
         self.drop_sample = lambda seconds: False
         self.noise_uv = 0.5
+        self.sample_age_ns = 25 * MS
         self._noise = np.random.default_rng(5)
         self._replies = []
         self._tick = 0
@@ -190,7 +191,7 @@ class Machine:
                     SampleBlock(
                         dictionary_id=7,
                         sequence=np.array([self.sequence]),
-                        device_time_ns=np.array([time_ns - 25 * MS]),
+                        device_time_ns=np.array([time_ns - self.sample_age_ns]),
                         values=values[None, :],
                         status=np.array([self.status(self.seconds)]),
                     ),

@@ -109,3 +109,38 @@ def test_a_faster_profile_limit_is_read_from_the_profile():
     """No limit is written in code."""
     quick = msgspec.structs.replace(SITE, profile=msgspec.structs.replace(SITE.profile, speed_m_s_max=5.0))
     assert judged(fix(0), fix(100, 0.4), quick) == set()
+
+
+@pytest.mark.parametrize(
+    ("fix_error_ms", "sample_error_ms", "turn_rad", "expected_m"),
+    [(10, 0, 0.0, 0.008), (0, 10, 0.0, 0.008), (10, 10, 0.0, 0.016), (10, 0, 0.05, 0.008 + 1.5 * 0.5 * 0.01)],
+)
+def test_an_error_in_time_is_an_error_in_place(fix_error_ms, sample_error_ms, turn_rad, expected_m):
+    """Linear in speed, and in the rate of turn times the lever: 0.8 m/s, half a radian a second, 1.5 m."""
+    lever = np.array([[1.5, 0.0, 0.0]])
+
+    def bound(fix_ms, sample_ms):
+        pair = [
+            fix(ms, east, heading_rad=heading, heading_error_95_rad=0.0, time_error_ns=fix_ms * 1_000_000)
+            for ms, east, heading in ((0, 0.0, 0.0), (100, 0.08, turn_rad))
+        ]
+        bracket = judge_bracket(*pair, SITE)
+        return independent_error_m(lever, bracket, SITE, sample_ms * 1_000_000, has_attitude=True)[0]
+
+    assert bound(fix_error_ms, sample_error_ms) - bound(0, 0) == pytest.approx(expected_m, rel=1e-6)
+
+
+def test_drift_within_a_window_and_receiver_noise_are_independent_errors():
+    """Both enter the bound in full."""
+    bracket = judge_bracket(fix(0), fix(100), SITE)
+    still = np.zeros((1, 3))
+
+    def bound(**changes):
+        position = msgspec.structs.replace(SITE.position, **changes)
+        return independent_error_m(
+            still, bracket, msgspec.structs.replace(SITE, position=position), 0, has_attitude=True
+        )[0]
+
+    quiet = bound(relative_error_m=0.0, drift_m_s=0.0)
+    assert bound(relative_error_m=0.02, drift_m_s=0.0) - quiet == pytest.approx(0.02)
+    assert bound(relative_error_m=0.0, drift_m_s=0.002) - quiet == pytest.approx(0.002 * 3.5)

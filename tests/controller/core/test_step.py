@@ -1,5 +1,6 @@
 """The whole policy, stepped with records: what counts, what withholds, what is raised, what is withdrawn."""
 
+import msgspec
 import numpy as np
 import pytest
 from core_machine import CHANNELS, MS, SECOND, Machine, calibration, dictionary, fix, site
@@ -499,3 +500,43 @@ def test_areas_add_up_to_the_ground_that_was_passed(ready_machine):
     passed = sum(int((tile.states != CellState.NOT_VISITED).sum()) for tile in fold.tiles()) * 0.0025
     parts = totals.searched_m2 + totals.provisional_m2 + totals.research_due_m2 + totals.signal_open_m2
     assert parts + sum(totals.out_of_spec_m2.values()) == pytest.approx(passed, abs=1e-6)
+
+
+def credited_m2(machine):
+    totals = folded(machine)
+    return totals.provisional_m2 + totals.signal_open_m2
+
+
+@pytest.mark.parametrize("error", ["relative_error_m", "horizontal_error_95_m"])
+def test_a_larger_error_of_either_kind_earns_less_ground(error):
+    """Independent errors shrink the reach, common ones erode the pass: a lane loses both of its sides (P1)."""
+    areas = []
+    for metres in (0.005, 0.045):
+        base = site()
+        position = base.position
+        if error == "relative_error_m":
+            position = msgspec.structs.replace(position, relative_error_m=metres)
+        machine = Machine(msgspec.structs.replace(base, position=position))
+        if error == "horizontal_error_95_m":
+            machine.fix_changes = lambda seconds, metres=metres: {"horizontal_error_95_m": metres}
+        machine.ready()
+        machine.drive(12.5)
+        machine.end()
+        areas.append(credited_m2(machine))
+    # 10 m of lane, 0.04 m less on each side; the common error is scaled to 99.7 % and rounds up to subcells.
+    assert 0.6 <= areas[0] - areas[1] <= 1.6
+
+
+def test_a_sample_taken_before_the_check_passed_earns_nothing_though_it_arrives_after(ready_machine):
+    """The head's clock decides, not the arrival: samples 65 ms late begin before the block's opening."""
+    last = ready_machine.sequence
+    ready_machine.sample_age_ns = 65 * MS
+    ready_machine.run(1.0)
+    reasons = {
+        int(sequence): int(masks.max())
+        for placed in ready_machine.placed
+        for sequence, masks in zip(placed.sequence, placed.reasons, strict=True)
+    }
+    assert reasons[last + 1] & Reason.NOT_CHECKED.bit
+    assert reasons[last + 2] & Reason.NOT_CHECKED.bit
+    assert reasons[last + 4] == 0
