@@ -13,15 +13,17 @@ from controller.core.inputs import Chunk, EndSession, Origin, RawInputs
 from controller.core.timebase import MS, SECOND
 from controller.session import Session
 from controller.store.capture import Capture
-from firmware_bridge.records import MonoNs
+from firmware_bridge.records import LinkStats, MonoNs
 
 TURN_NS = 20 * MS
 PLAYER = "player"  # who ends a played session, in place of a person's id code
 
 
-def play(capture: Capture, directory: Path) -> Iterator[float]:
+def play(capture: Capture, directory: Path, links: dict[str, LinkStats]) -> Iterator[float]:
     """
     Run a capture into a new session directory; yields the share done, for progress.
+
+    links : filled in at the end with every link's counters: what was read, and what was refused of it
 
     The session id is derived from the recording's content, so that playing it twice gives the same record.
     """
@@ -41,6 +43,7 @@ def play(capture: Capture, directory: Path) -> Iterator[float]:
         for done, raw in _turns(chunks, zero_ns):
             session.turn(raw)
             yield done
+        links.update(session.link_stats())
 
 
 def _turns(chunks: list[tuple[int, str, bytes]], zero_ns: int) -> Iterator[tuple[float, RawInputs]]:

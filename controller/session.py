@@ -13,6 +13,7 @@ from controller.engine import Engine
 from controller.intake import Outgoing, encode_commands
 from controller.store.chain import SessionInfo
 from controller.store.recorder import Recorder, config_digest
+from firmware_bridge.records import LinkStats
 
 SOFTWARE = f"firmground {importlib.metadata.version('firmground')}"
 
@@ -67,6 +68,10 @@ class Session:
         effects = self._engine.turn(raw)
         self._recorder.record(raw, effects)
         return Turn(outgoing=encode_commands(effects.commands), effects=effects)
+
+    def link_stats(self) -> dict[str, LinkStats]:
+        """Every link's counters so far."""
+        return self._engine.intake.stats()
 
     def close(self) -> None:
         """Close the record's files."""
