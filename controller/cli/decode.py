@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
 
+from controller.export.times import utc_text
 from firmware_bridge.codec.decoders import PROTOCOLS, guess_protocol, make_decoder
 from firmware_bridge.errors import CaptureError
 from firmware_bridge.records import Record, as_plain
@@ -23,7 +25,16 @@ def decode(file: Path, protocol: str | None, as_json: bool) -> None:
     Prints JSON Lines: each record with its type in `record`, and the link's statistics last.
     """
     for record in decode_file(file, protocol):
-        click.echo(msgspec.json.encode(as_plain(record)).decode())
+        click.echo(msgspec.json.encode(_with_utc(as_plain(record))).decode())
+
+
+def _with_utc(plain: dict[str, Any]) -> dict[str, Any]:
+    """A record that has an epoch also gets it as text, `utc`; null where no date is known."""
+    if "utc_ns" not in plain:
+        return plain
+    utc_ns = plain.pop("utc_ns")
+    text = None if utc_ns is None else utc_text(utc_ns)
+    return {"record": plain.pop("record"), "utc": text, "utc_ns": utc_ns, **plain}
 
 
 def decode_file(file: Path, protocol: str | None) -> Iterator[Record]:

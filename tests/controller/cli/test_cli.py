@@ -87,6 +87,7 @@ def test_decode_prints_json_lines_with_the_statistics_last(tmp_path):
     assert [record["record"] for record in records] == ["gnss_fix", "link_stats"]
     assert records[0]["latitude_deg"] == pytest.approx(8.5, abs=1e-8)
     assert records[0]["fix_class"] == "fixed"
+    assert records[0]["utc"] == "2026-02-25T06:13:20.000000Z"
     assert records[0]["horizontal_error_95_m"] == pytest.approx(0.02, abs=0.001)
     assert records[0]["heading_deg"] is None
     assert records[1]["bytes_skipped"] == 5
