@@ -22,7 +22,6 @@ STYLES = {
     CellState.SIGNAL_OPEN: ("!", "bold white on red"),
 }
 MARGIN_CELLS = 6
-LINES_MAX = 40  # a map taller than the terminal scrolls its own totals away
 
 
 def draw_map(session: SessionMap, columns: int) -> Text:
@@ -31,7 +30,7 @@ def draw_map(session: SessionMap, columns: int) -> Text:
     if states is None:
         return Text("no ground was passed")
     # A character is about twice as high as wide, so that it stands for twice as many cells north as east.
-    step = max(1, -(-states.shape[1] // columns), -(-states.shape[0] // (2 * LINES_MAX)))
+    step = max(1, -(-states.shape[1] // columns))
     picture = Text()
     for top in range(0, states.shape[0], 2 * step):
         for left in range(0, states.shape[1], step):

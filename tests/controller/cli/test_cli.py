@@ -118,8 +118,8 @@ def test_the_demo_draws_its_map_with_legend_and_warning(tmp_path):
     done = firmground("demo", "--scenario", "first-lane", "--out", tmp_path / "s")
     assert done.returncode == 0
     assert "searched is not cleared" in done.stdout
-    assert "sss" in done.stdout
-    assert "╱╱╱" in done.stdout
+    assert "ssss" in done.stdout
+    assert "╱╱╱╱" in done.stdout
     assert "!" in done.stdout
 
 
