@@ -12,6 +12,7 @@ import numpy as np
 
 from controller.core.effects import BlockEnded, BlockOpened, SpecSet
 from controller.core.fold import CellState
+from controller.core.reasons import Reason
 from controller.core.tiles import CELL_M2, TILE_CELLS
 from controller.summary import SessionMap, detections, read_map
 from firmware_bridge.records import BoolArray, FloatArray, IntArray
@@ -99,8 +100,9 @@ def _ground(session: SessionMap) -> tuple[BoolArray, BoolArray, tuple[int, int]]
             (tile.tx - west) * TILE_CELLS : (tile.tx - west + 1) * TILE_CELLS,
         ]
         credit[place] = tile.credit
-        # A voided block's ground was not missed: it was withdrawn.
-        passed[place] = tile.states != CellState.RESEARCH_DUE
+        # A voided block's ground was withdrawn, and a channel in signal proves nothing: neither was missed.
+        is_in_signal = (tile.states == CellState.SIGNAL_OPEN) | (tile.reasons == Reason.SIGNAL_PRESENT + 1)
+        passed[place] = (tile.states != CellState.RESEARCH_DUE) & ~is_in_signal
     return credit, passed, (west * TILE_CELLS, south * TILE_CELLS)
 
 

@@ -188,6 +188,8 @@ class Detector:
         for channel in np.nonzero(self._held > self._hold_max)[0].tolist():
             self._restart_baseline(channel)
         reasons |= np.where(self._settle_left > 0, Reason.BASELINE_UNSETTLED.bit, 0)
+        # One alarm may hide a second item beside the first: what a quiet channel did not see stays without credit.
+        reasons |= np.where(self._active | is_above, Reason.SIGNAL_PRESENT.bit, 0)
         if self._index % self._stride == 0:
             self._remember(values, ~np.isnan(values) & (self._held == 0) & ~is_saturated)
 

@@ -28,14 +28,15 @@ class Reason(enum.IntEnum):
     BASE_CHANGED = 12
     POSITION_JUMP = 13
     NO_FIX = 14
-    ALARM_PATH_UNPROVEN = 15
-    RECOVERING = 16  # the channel has just come out of saturation
-    BASELINE_UNSETTLED = 17
-    NOISE_UNKNOWN = 18
-    NOISE_HIGH = 19
-    SATURATED = 20
-    HEAD_FAULT = 21  # the head, or a stuck or missing channel, says so itself
-    HEAD_SILENT = 22
+    SIGNAL_PRESENT = 15  # in signal: only a quiet sample shows that nothing is there
+    ALARM_PATH_UNPROVEN = 16
+    RECOVERING = 17  # the channel has just come out of saturation
+    BASELINE_UNSETTLED = 18
+    NOISE_UNKNOWN = 19
+    NOISE_HIGH = 20
+    SATURATED = 21
+    HEAD_FAULT = 22  # the head, or a stuck or missing channel, says so itself
+    HEAD_SILENT = 23
 
     @property
     def label(self) -> str:

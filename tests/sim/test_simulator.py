@@ -23,7 +23,7 @@ from sim.machine_config import config_text
 from sim.motion import Motion, coil_positions
 from sim.oracle import judge
 from sim.physics import response_uv
-from sim.scenario import load_scenario
+from sim.scenario import Target, load_scenario
 
 FIRST_LANE = load_scenario("first-lane")
 LANES = load_scenario("lanes")
@@ -162,6 +162,40 @@ def test_a_failed_closing_check_withdraws_the_day(tmp_path):
     totals = read_map(tmp_path / "session").fold.totals()
     assert totals.searched_m2 == totals.provisional_m2 == 0.0
     assert totals.research_due_m2 > 15.0
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        [(-0.2, 3.0), (0.2, 3.0)],
+        [(-0.2, 3.0), (0.2, 3.0), (0.0, 3.4)],
+        [((-1) ** number * 0.15, 1.0 + 0.25 * number) for number in range(16)],
+    ],
+    ids=["abreast", "three", "row"],
+)
+@pytest.mark.parametrize("pitch_m", [0.15, 0.3])
+def test_an_item_that_shares_one_alarm_with_another_never_lies_under_searched_ground(tmp_path, places, pitch_m):
+    """One alarm names one place; ground in signal around it earns nothing, so no item is hidden by its neighbour."""
+    targets = tuple(
+        Target(east_m=east * pitch_m / 0.15, north_m=north, depth_m=0.1, strength=1.0) for east, north in places
+    )
+    scenario = msgspec.structs.replace(
+        FIRST_LANE,
+        world=msgspec.structs.replace(FIRST_LANE.world, targets=targets),
+        head=msgspec.structs.replace(FIRST_LANE.head, pitch_m=pitch_m),
+    )
+    planned = plan(scenario, 1)
+    for _ in run(planned, tmp_path / "session"):
+        pass
+    verdict = judge(tmp_path / "session", scenario, planned.truth)
+    assert verdict.targets_missed == 0
+    credit = {
+        (tile.tx * 256 + column, tile.ty * 256 + row)
+        for tile in read_map(tmp_path / "session").fold.tiles()
+        for row, column in np.argwhere(tile.credit).tolist()
+    }
+    assert credit, "the rest of the lane counts"
+    assert not [t for t in targets if (int(t.east_m // 0.05), int(t.north_m // 0.05)) in credit]
 
 
 def test_a_missing_closing_check_leaves_the_day_provisional(tmp_path):

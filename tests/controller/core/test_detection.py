@@ -85,6 +85,16 @@ def test_a_signal_does_not_become_the_baseline():
     assert [edge.is_begin for edge in found.edges] == [True]
 
 
+def test_a_channel_in_signal_earns_nothing_and_its_neighbour_does():
+    """Only a quiet sample shows that nothing is there: `signal_present`, per channel, until it is quiet again (P1)."""
+    values = quiet(500)
+    values[300:330, 0] += 50.0
+    found = feed(detector(), values)
+    in_signal = found.reasons & Reason.SIGNAL_PRESENT.bit != 0
+    assert in_signal[:, 0].nonzero()[0].tolist() == list(range(300, 330))
+    assert not in_signal[:, 1].any()
+
+
 def test_slow_drift_is_followed():
     """A tenth of a unit a second is not a signal."""
     values = quiet(3000, sigma=0.5) + np.arange(3000)[:, None] * (0.1 / RATE)
