@@ -85,9 +85,16 @@ def _check_chain(directory: Path, problems: list[Problem]) -> tuple[list[RecordF
 
 
 def _decode(stored: bytes) -> RecordFields | None:
+    """A record's fields, if its body holds what its kind needs."""
     try:
         fields = decode_fields(stored)
-        decode_event(fields)
+        if fields.kind == RAW_LOG:
+            msgspec.convert(fields.body, RawAnchor)
+        elif fields.kind == TILE:
+            decode_event(fields, cells=b"")
+            msgspec.convert(fields.body.get("cells_sha256"), bytes, builtin_types=(bytes,))
+        else:
+            decode_event(fields)
     except (msgspec.DecodeError, msgspec.ValidationError):
         return None
     return fields

@@ -46,6 +46,15 @@ def test_any_changed_byte_of_any_record_is_located(session, data):
     edit(session, (statement, (bytes(original), seq)))
 
 
+@pytest.mark.parametrize(("kind", "key"), [("tile", b"ty"), ("tile", b"cells_sha256"), ("raw_log", b"inputs")])
+def test_a_body_that_lacks_what_its_kind_needs_is_located(session, kind, key):
+    """Renamed keys, which a byte's damage can make, do not stop the verification."""
+    with closing(sqlite3.connect(session / "ledger.sqlite")) as ledger:
+        seq, record = ledger.execute("SELECT seq, record FROM records WHERE kind = ? LIMIT 1", (kind,)).fetchone()
+    edit(session, ("UPDATE records SET record = ? WHERE seq = ?", (record.replace(key, b"z" * len(key)), seq)))
+    assert seq in {problem.seq for problem in verify(session).problems}
+
+
 @pytest.mark.parametrize(
     ("statements", "words"),
     [
