@@ -37,7 +37,7 @@ def simulate(name: str, seed: int, out: Path | None, as_json: bool) -> None:
             task = bar.add_task(scenario.name, total=1.0)
             for done in run(day, directory):
                 bar.update(task, completed=done)
-        verdict = judge(directory, scenario, day.truth)
+        verdict = judge(directory, day.scenario, day.truth)
         elapsed_s = time.perf_counter() - begun
         summary = summarize(directory)
     except FirmgroundError as error:

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from controller.core.geometry import Plane
 from firmware_bridge.codec.mavlink import MavlinkEncoder
 from firmware_bridge.records import Attitude, AutopilotHeartbeat, AutopilotPosition
+from sim.earth import geographic
 from sim.gnss import SECOND
 from sim.machine_config import AUTOPILOT_LATENCY_MS
 from sim.motion import Motion
@@ -24,10 +24,9 @@ def autopilot_bytes(
     """(arrival in ns since the start, bytes) for the whole run: attitude at 20 Hz, position at 2, heartbeat at 1."""
     encoder = MavlinkEncoder(1, 1)
     world = scenario.world
-    plane = Plane(world.latitude_deg, world.longitude_deg, world.altitude_m)
     times_s = np.arange(1, int(until_s * RATE_HZ)) / RATE_HZ
     poses = motion.poses(times_s)
-    latitude, longitude = plane.unproject(poses.east_m, poses.north_m)
+    latitude, longitude = geographic(world.origin, poses.east_m, poses.north_m)
     wobble = ATTITUDE_ERROR_RAD * np.sin(times_s * 0.3 + random.uniform(0.0, 6.0))
     jitter = random.uniform(0.0, 5.0, len(times_s))
     arrivals: list[tuple[int, bytes]] = []

@@ -17,7 +17,10 @@ from controller.core.inputs import (
     EndCheck,
     EndSession,
 )
+from firmware_bridge.errors import ConfigError
 from sim.head import DICTIONARY_ID, SimulatedHead
+from sim.machine_config import ALARM_FLOOR_UV
+from sim.motion import highest_coil_m
 from sim.physics import response_uv
 from sim.scenario import Scenario
 
@@ -25,7 +28,7 @@ OPERATOR, LEADER = "op-1", "tl-1"
 HEAD = "array"
 SETTLE_S = 8.0  # background part: longer than any profile's baseline and settling together
 PIECE_ON_S, PIECE_OFF_S = 0.5, 0.7
-LOWER_BOUND = 0.85  # of the computed smallest response: tilt, height and noise at the worst phase
+LOWER_BOUND = 0.95  # of the computed smallest response: what noise takes off the lowest of several runs
 THRESHOLD_SHARE = 0.6
 
 Action = Callable[[SimulatedHead], AnyRequest]
@@ -39,10 +42,19 @@ class CheckTimes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def calibration_of(scenario: Scenario) -> Calibration:
-    """The calibration's result by the world's physics: the reference item at its depth, at the edge of the radius."""
+    """
+    The calibration's result by the world's physics: the reference item at its depth, at the edge of the radius, under
+    the coil at its highest. Raises `ConfigError` where no alarm could be told from the floor there.
+    """
     head, world = scenario.head, scenario.world
-    edge = response_uv(scenario, np.array(head.detection_radius_m), world.reference_depth_m, 1.0)
+    edge_m = np.array(head.detection_radius_m)
+    edge = response_uv(scenario, edge_m, world.reference_depth_m, 1.0, highest_coil_m(scenario))
     smallest = LOWER_BOUND * float(edge)
+    if THRESHOLD_SHARE * smallest < ALARM_FLOOR_UV:
+        raise ConfigError(
+            f"[head] detection_radius_m: at {head.detection_radius_m} m the reference item gives {smallest:.1f} uV; "
+            f"at least {ALARM_FLOOR_UV / THRESHOLD_SHARE:.1f} is needed: a smaller radius or a larger reference_uv"
+        )
     channel = ChannelCalibration(
         site_threshold=round(THRESHOLD_SHARE * smallest, 3),
         reference_response_min=round(smallest, 3),
@@ -81,8 +93,9 @@ def _end_check(head: SimulatedHead) -> AnyRequest:
 
 
 def calibrate(scenario: Scenario) -> Action:
-    """Hand in the calibration."""
-    return lambda head: calibration_of(scenario)
+    """Hand in the calibration; made beforehand, so that an impossible one is refused before the day begins."""
+    calibration = calibration_of(scenario)
+    return lambda head: calibration
 
 
 def end_session() -> Action:

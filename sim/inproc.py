@@ -14,6 +14,7 @@ import numpy as np
 
 from controller.core.inputs import Chunk, Origin, RawInputs
 from controller.session import Session
+from firmware_bridge.errors import ConfigError
 from firmware_bridge.records import FloatArray, IntArray, MonoNs
 from sim.autopilot import autopilot_bytes
 from sim.crew import PIECE_ON_S, Action, CheckTimes, calibrate, end_session, function_check
@@ -22,12 +23,13 @@ from sim.head import SimulatedHead, sample_frames
 from sim.machine_config import config_text
 from sim.motion import Motion, coil_positions
 from sim.physics import field_uv, response_uv
-from sim.scenario import Scenario
+from sim.scenario import Scenario, Target
 
 TURN_NS = 20_000_000
 START_NS = 1_000 * SECOND  # the controller's monotonic clock when the world begins
 DAY_NS = 86_400 * SECOND
 UTC_FROM_NS = 1_767_225_600 * SECOND  # 2026-01-01; the seed chooses a second within the next year
+PLACING_ATTEMPTS = 1_000  # for one strewn target
 CALIBRATE_S, CHECK_S, PAUSE_S = 3.0, 5.0, 2.0
 
 
@@ -35,7 +37,7 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """
     What really happened, for the oracle alone.
 
-    mono_ns : int64 (n,) of every sample     coils_m : float64 (n, channels, 2) true east, north
+    mono_ns : int64 (n,) of every sample     coils_m : float64 (n, channels, 3) true east, north, height
     alive   : bool (n, channels), False where a channel was dead
     """
 
@@ -45,7 +47,7 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
 
 class Day(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """A scenario laid out in time: every byte that will arrive, every request, and the truth."""
+    """A scenario laid out in time, its strewn targets listed: every byte, every request, and the truth."""
 
     scenario: Scenario
     session_id: str
@@ -56,10 +58,12 @@ class Day(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
 
 def plan(scenario: Scenario, seed: int) -> Day:
-    """Lay out a scenario's day."""
-    digest = hashlib.sha256(f"{scenario.name} {seed}".encode()).digest()
+    """Lay out a scenario's day; raises `ConfigError` where the scenario leaves no room for it."""
+    # The whole scenario is hashed: a session's id must not name two different days.
+    digest = hashlib.sha256(msgspec.msgpack.encode([scenario, seed])).digest()
     random = np.random.Generator(np.random.PCG64(int.from_bytes(digest[:8], "little")))
     utc_ns = UTC_FROM_NS + int.from_bytes(digest[8:12], "little") % (365 * 86_400) * SECOND
+    scenario = _with_strewn_targets(scenario, random)
     opening, script = function_check(scenario, CHECK_S)
     script.insert(0, (CALIBRATE_S, calibrate(scenario)))
     motion = Motion(scenario, opening.end_s + PAUSE_S)
@@ -129,6 +133,24 @@ def run(day: Day, directory: Path) -> Iterator[float]:
                 yield now_ns / (day.until_s * SECOND)
 
 
+def _with_strewn_targets(scenario: Scenario, random: np.random.Generator) -> Scenario:
+    """The same scenario with its scatter drawn and listed among the targets."""
+    scatter, targets = scenario.world.scatter, list(scenario.world.targets)
+    if scatter is None:
+        return scenario
+    for _ in range(scatter.count):
+        for _attempt in range(PLACING_ATTEMPTS):
+            east, north = random.uniform(*scatter.east_m), random.uniform(*scatter.north_m)
+            if all(np.hypot(east - other.east_m, north - other.north_m) >= scatter.apart_m for other in targets):
+                break
+        else:
+            raise ConfigError(f"[world.scatter] apart_m: {scatter.count} items do not fit {scatter.apart_m} m apart")
+        depth, strength = random.uniform(*scatter.depth_m), random.uniform(*scatter.strength)
+        targets.append(Target(east_m=east, north_m=north, depth_m=depth, strength=strength))
+    world = msgspec.structs.replace(scenario.world, targets=tuple(targets), scatter=None)
+    return msgspec.structs.replace(scenario, world=world)
+
+
 def _samples(
     scenario: Scenario, motion: Motion, checks: list[CheckTimes], until_s: float, random: np.random.Generator
 ) -> tuple[Truth, FloatArray]:
@@ -138,12 +160,12 @@ def _samples(
     coils_m = coil_positions(motion.poses(times_s), scenario)
     values = field_uv(scenario, coils_m, scenario.world.targets)
     pitch, reference_m = scenario.head.pitch_m, scenario.world.reference_depth_m
-    channels = np.arange(scenario.head.channels)
+    channels, held_m = np.arange(scenario.head.channels), scenario.head.height_m  # the piece is held to the coil
     alive = np.ones(values.shape, dtype=np.bool_)
     for number, check in enumerate(checks):
         for under, from_s in enumerate(check.piece_from_s):
             is_on = (times_s >= from_s) & (times_s < from_s + PIECE_ON_S)
-            values[is_on] += response_uv(scenario, np.abs(channels - under) * pitch, reference_m, 1.0)
+            values[is_on] += response_uv(scenario, np.abs(channels - under) * pitch, reference_m, 1.0, held_m)
         if number == 1 and scenario.closing_check == "bad":
             alive[times_s >= motion.arrive_s, scenario.head.channels // 2] = False
     values += random.normal(0.0, scenario.head.noise_uv, values.shape)

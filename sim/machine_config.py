@@ -1,17 +1,22 @@
 """The machine configuration that fits a scenario: what its operator would have written."""
 
+import math
+
 from sim.motion import ANTENNA_M, MOUNT_X_M
-from sim.scenario import Scenario
+from sim.scenario import GnssModel, Scenario, slow_sigma_m
 
 ALARM_FLOOR_UV = 15.0
 LATENCY_ERROR_MS = 5.0
 AUTOPILOT_LATENCY_MS = 20.0
 RELATIVE_MARGIN_M = 0.001  # what the wire's resolution adds to the receiver's own white noise
+WINDOW_S = 3.5  # over which an operator would have watched how far a receiver wanders
+RADIUS_997 = math.sqrt(-2.0 * math.log(0.003))  # of a two-dimensional Gaussian, in sigmas an axis
 
 
 def config_text(scenario: Scenario) -> str:
     """TOML text as `controller.config` reads it."""
     world, gnss, head = scenario.world, scenario.gnss, scenario.head
+    relative_m, drift_m_s = receiver_bounds(gnss)
     return f"""# Made for the simulated scenario {scenario.name}.
 format = 1
 
@@ -32,8 +37,8 @@ slope_deg_max = 5.0
 
 [position]
 link = "gnss"
-relative_error_m = {2 * gnss.white_m + RELATIVE_MARGIN_M}
-drift_m_s = {gnss.drift_m_s}
+relative_error_m = {relative_m}
+drift_m_s = {drift_m_s}
 heading_link = "gnss"
 heading_error_95_deg = {gnss.heading_error_95_deg}
 attitude_link = "autopilot"
@@ -62,3 +67,15 @@ mount_m = [{MOUNT_X_M}, 0.0, {head.height_m}]
 nominal_radius_m = {head.detection_radius_m}
 alarm_floor = {ALARM_FLOOR_UV}
 """
+
+
+def receiver_bounds(gnss: GnssModel) -> tuple[float, float]:
+    """
+    How far apart two fixes of one pass may be wrong: at once in metres, and in metres for each second between them.
+
+    A bounded receiver never exceeds them; an honest one keeps them with 99.7 %.
+    """
+    if gnss.error_model == "bounded":
+        return 2 * gnss.white_m + RELATIVE_MARGIN_M, gnss.drift_m_s
+    wander_m = slow_sigma_m(gnss) * math.sqrt(2.0 - 2.0 * math.exp(-WINDOW_S / gnss.correlation_s))
+    return math.sqrt(2.0) * RADIUS_997 * gnss.white_m + RELATIVE_MARGIN_M, RADIUS_997 * wander_m / WINDOW_S

@@ -1,14 +1,15 @@
 """
 How the vehicle moves: stands at the check place, drives lanes with half-circle turns outside the field, stands again.
 
-The pose is that of the vehicle's reference point under its antenna; frames and signs as `controller.core.geometry`.
+The pose's place is that of the antenna; the ground is level, and the vehicle tilts about its reference point on it.
+Vehicle frame: x forward, y left, z up; roll is positive right side down, pitch nose up, heading clockwise from north.
 """
 
 import msgspec
 import numpy as np
 
-from controller.core.geometry import lever_arms
 from firmware_bridge.records import FloatArray
+from sim.earth import offsets_enu
 from sim.scenario import Scenario
 
 ANTENNA_M = (0.0, 0.0, 2.0)
@@ -17,10 +18,11 @@ RUN_IN_M = 3.5  # driven before and after each lane, outside the field
 ACCELERATION_M_S2 = 0.4
 CHECK_EAST_M = -4.0  # the check place lies beside the field, on ground nobody claims
 TURN_RADIUS_M = 2.0
+ROLL_RAD, PITCH_RAD = float(np.radians(0.8)), float(np.radians(0.6))  # how far the vehicle sways
 
 
 class Poses(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """Reference point and attitude at given times: float64 (n,) each; metres and radians."""
+    """Antenna and attitude at given times: float64 (n,) each; metres and radians."""
 
     east_m: FloatArray
     north_m: FloatArray
@@ -80,8 +82,8 @@ class Motion:
             east_m=east,
             north_m=north,
             heading_rad=heading,
-            roll_rad=np.radians(0.8) * np.sin(along * 0.7),
-            pitch_rad=np.radians(0.6) * np.sin(along * 0.5 + 1.0),
+            roll_rad=ROLL_RAD * np.sin(along * 0.7),
+            pitch_rad=PITCH_RAD * np.sin(along * 0.5 + 1.0),
             speed_m_s=speed,
         )
 
@@ -96,11 +98,19 @@ class Motion:
 
 
 def coil_positions(poses: Poses, scenario: Scenario) -> FloatArray:
-    """True east, north of every coil: float64 (n, channels, 2), through the antenna's and the coils' lever arms."""
-    head = scenario.head
-    lever = np.array([[MOUNT_X_M, y, head.height_m] for y in coil_offsets_m(scenario)])
-    arms = lever_arms(lever - np.array(ANTENNA_M), poses.heading_rad, poses.roll_rad, poses.pitch_rad)
-    return np.stack([poses.east_m, poses.north_m], axis=-1)[:, None, :] + arms
+    """True east, north and height above ground of every coil: float64 (n, channels, 3)."""
+    coils = [(MOUNT_X_M, y, scenario.head.height_m) for y in coil_offsets_m(scenario)]
+    points = np.array([*coils, ANTENNA_M])
+    places = offsets_enu(points, poses.heading_rad, poses.roll_rad, poses.pitch_rad)
+    coils_m, antenna_m = places[:, :-1], places[:, -1:]
+    coils_m[:, :, :2] += np.stack([poses.east_m, poses.north_m], axis=-1)[:, None] - antenna_m[:, :, :2]
+    return coils_m
+
+
+def highest_coil_m(scenario: Scenario) -> float:
+    """The greatest height that any coil reaches while the vehicle sways."""
+    reach = max(map(abs, coil_offsets_m(scenario)))
+    return scenario.head.height_m + MOUNT_X_M * float(np.sin(PITCH_RAD)) + reach * float(np.sin(ROLL_RAD))
 
 
 def coil_offsets_m(scenario: Scenario) -> list[float]:

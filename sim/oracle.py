@@ -15,14 +15,15 @@ from controller.core.fold import CellState
 from controller.core.reasons import Reason
 from controller.core.tiles import CELL_M2, TILE_CELLS
 from controller.summary import SessionMap, detections, read_map
-from firmware_bridge.records import BoolArray, FloatArray, IntArray
+from firmware_bridge.records import BoolArray, FloatArray
 from sim.inproc import Truth
 from sim.scenario import Scenario
 
 STEP_M = 0.0125  # four steps a cell
 STEPS = 4
 FOUND_M = 0.5  # an alarm this close to a target was raised by it
-THIN = 3  # first every third sample; what those leave open is then compared with all of them
+THIN = 3  # first every third sample; only if those leave anything open, all of them
+TOUCH_M = 1e-9  # rounding must not make a point over-claimed that lies on the circle
 MISSED_MARGIN_M = 0.06  # with the stated error, what the rules must give away: both errors, rounding, two subcells
 
 
@@ -76,9 +77,9 @@ def judge(directory: Path, scenario: Scenario, truth: Truth) -> Verdict:
         samples, radius_m = _proven_samples(session, truth)
         claimed = _points_of(credit)
         reached = grid.within(samples[::THIN], radius_m)
-        row, column = np.nonzero(claimed & ~reached)
-        is_over = ~_is_near(grid, row, column, samples, radius_m)
-        over = float(is_over.sum()) * STEP_M**2
+        if (claimed & ~reached).any():
+            reached = grid.within(samples, radius_m + TOUCH_M)
+        over = float((claimed & ~reached).sum()) * STEP_M**2
         sure_m = radius_m - 2.0 * scenario.gnss.stated_error_95_m - MISSED_MARGIN_M
         sure = _whole_cells(grid.within(samples, sure_m)) if sure_m > 0.0 else np.zeros_like(credit)
         missed = float((sure & passed & ~credit).sum()) * CELL_M2
@@ -121,7 +122,7 @@ def _proven_samples(session: SessionMap, truth: Truth) -> tuple[FloatArray, floa
                 opened = None
     if opened is not None:
         is_open |= truth.mono_ns >= opened
-    return truth.coils_m[is_open[:, None] & truth.alive], radius_m
+    return truth.coils_m[:, :, :2][is_open[:, None] & truth.alive], radius_m
 
 
 def _points_of(cells: BoolArray) -> BoolArray:
@@ -143,15 +144,6 @@ def _whole_cells(points: BoolArray) -> BoolArray:
         for right in range(STEPS + 1):
             whole &= points[down : down + rows * STEPS : STEPS, right : right + columns * STEPS : STEPS]
     return whole
-
-
-def _is_near(grid: _Grid, row: IntArray, column: IntArray, samples: FloatArray, radius_m: float) -> BoolArray:
-    """For each grid point by itself, whether any sample at all lies within the radius."""
-    near = np.zeros(len(row), dtype=np.bool_)
-    for index in range(len(row)):
-        place = np.array([grid.west_m + column[index] * STEP_M, grid.south_m + row[index] * STEP_M])
-        near[index] = bool((((samples - place) ** 2).sum(axis=1) <= radius_m**2 + 1e-12).any())
-    return near
 
 
 def _with_targets(

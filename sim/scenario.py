@@ -6,6 +6,7 @@ scenario and the seed.
 """
 
 import importlib.resources
+import math
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,6 +17,8 @@ from controller.core.site import Identifier, Section
 from firmware_bridge.errors import ConfigError
 
 Positive = Annotated[float, Meta(gt=0.0)]
+Range = tuple[float, float]
+RADIUS_95 = math.sqrt(-2.0 * math.log(0.05))  # of a two-dimensional Gaussian, in sigmas an axis
 
 
 class Target(Section, frozen=True, kw_only=True):
@@ -27,14 +30,35 @@ class Target(Section, frozen=True, kw_only=True):
     strength: Positive
 
 
+class Scatter(Section, frozen=True, kw_only=True):
+    """
+    Further items that the seed strews over a rectangle, each quantity uniform between its two ends.
+
+    apart_m : least horizontal distance between any two items, the listed ones included
+    """
+
+    count: Annotated[int, Meta(ge=1, le=1000)]
+    east_m: Range
+    north_m: Range
+    depth_m: tuple[Annotated[float, Meta(ge=0.0, le=1.0)], Annotated[float, Meta(ge=0.0, le=1.0)]]
+    strength: tuple[Positive, Positive]
+    apart_m: Annotated[float, Meta(ge=0.0, le=100.0)]
+
+
 class World(Section, frozen=True, kw_only=True):
-    """Where, and what lies there."""
+    """Where, and what lies there: the listed targets, and those that the seed strews."""
 
     latitude_deg: Annotated[float, Meta(ge=-85.0, le=85.0)]
     longitude_deg: Annotated[float, Meta(ge=-180.0, le=180.0)]
     altitude_m: float
     reference_depth_m: Annotated[float, Meta(ge=0.0, le=1.0)]
     targets: tuple[Target, ...]
+    scatter: Scatter | None = None
+
+    @property
+    def origin(self) -> tuple[float, float, float]:
+        """Latitude and longitude in degrees, altitude in metres."""
+        return self.latitude_deg, self.longitude_deg, self.altitude_m
 
 
 class Lanes(Section, frozen=True, kw_only=True):
@@ -68,9 +92,12 @@ class HeadModel(Section, frozen=True, kw_only=True):
 
 class GnssModel(Section, frozen=True, kw_only=True):
     """
-    A two-antenna RTK receiver whose error is bounded: a slow part and a white part within the stated 95 % error.
+    A two-antenna RTK receiver whose error has a slow and a white part.
 
-    white_m : amplitude of the white part       drift_m_s : how fast the slow part may move
+    error_model   : `bounded`, never beyond the stated 95 % error; `honest`, Gaussian and beyond it in 5 of 100
+    white_m       : of the white part, the amplitude where bounded, sigma of each axis where honest
+    drift_m_s     : how fast the slow part may move; what the machine's configuration states
+    correlation_s : time constant of the honest slow part
     """
 
     protocol: Literal["ubx", "nmea"]
@@ -79,6 +106,8 @@ class GnssModel(Section, frozen=True, kw_only=True):
     white_m: Positive
     drift_m_s: Positive
     heading_error_95_deg: Positive
+    error_model: Literal["bounded", "honest"] = "bounded"
+    correlation_s: Annotated[float, Meta(ge=1.0, le=1000.0)] = 60.0
     latency_ms: Annotated[float, Meta(ge=5.0, le=500.0)]
     jitter_ms: Annotated[float, Meta(ge=0.0, le=200.0)]
 
@@ -101,12 +130,32 @@ def load_scenario(name: str) -> Scenario:
     folder = importlib.resources.files("sim") / "scenarios"
     shipped = folder / f"{name}.toml"
     if "/" not in name and shipped.is_file():
-        return decode_toml(shipped.read_text(encoding="utf-8"), Scenario, f"scenario {name}")
+        return _checked(decode_toml(shipped.read_text(encoding="utf-8"), Scenario, f"scenario {name}"), name)
     path = Path(name)
     if not path.is_file():
         names = sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir())
         raise ConfigError(f"there is no scenario {name!r}; there are {', '.join(names)}, or name a file")
     try:
-        return decode_toml(path.read_text(encoding="utf-8"), Scenario, name)
+        return _checked(decode_toml(path.read_text(encoding="utf-8"), Scenario, name), name)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{name}: cannot be read: {error}") from error
+
+
+def slow_sigma_m(gnss: GnssModel) -> float:
+    """Sigma of each axis of an honest receiver's slow error: what the white part leaves of the stated error."""
+    return math.sqrt((gnss.stated_error_95_m / RADIUS_95) ** 2 - gnss.white_m**2)
+
+
+def _checked(scenario: Scenario, source: str) -> Scenario:
+    """What spans several keys; raises `ConfigError`."""
+    gnss, scatter = scenario.gnss, scenario.world.scatter
+    room_m = gnss.stated_error_95_m / (1.0 if gnss.error_model == "bounded" else RADIUS_95)
+    if gnss.white_m >= room_m:
+        raise ConfigError(
+            f"{source}: [gnss] white_m: {gnss.white_m} is not below {room_m:.4f}, all of the stated error"
+        )
+    for key in () if scatter is None else ("east_m", "north_m", "depth_m", "strength"):
+        low, high = getattr(scatter, key)
+        if low > high:
+            raise ConfigError(f"{source}: [world.scatter] {key}: {low} to {high} runs backwards")
+    return scenario

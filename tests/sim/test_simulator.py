@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.resources import files
 
 import msgspec
 import numpy as np
@@ -13,20 +14,29 @@ from hypothesis import strategies as st
 
 from controller.config import parse_config
 from controller.summary import read_map
+from firmware_bridge.codec.decoders import make_decoder
 from firmware_bridge.codec.gnss import GnssDecoder
+from firmware_bridge.codec.head import HeadDecoder, encode
 from firmware_bridge.errors import ConfigError
-from firmware_bridge.records import FixClass
+from firmware_bridge.records import Attitude, AutopilotHeartbeat, FixClass, StatusBit
+from sim.autopilot import BOOT_NS, autopilot_bytes
 from sim.crew import calibration_of
 from sim.gnss import position_errors, receiver_bytes
+from sim.head import SCALE_UV, dictionary_of, sample_frames
 from sim.inproc import plan, run
-from sim.machine_config import config_text
+from sim.machine_config import config_text, receiver_bounds
 from sim.motion import Motion, coil_positions
 from sim.oracle import judge
 from sim.physics import response_uv
-from sim.scenario import Target, load_scenario
+from sim.scenario import Scatter, Target, load_scenario
 
 FIRST_LANE = load_scenario("first-lane")
 LANES = load_scenario("lanes")
+
+
+def scatter(**changes):
+    ranges = {"east_m": (-3.0, 3.0), "north_m": (0.0, 6.0), "depth_m": (0.05, 0.1), "strength": (1.0, 2.0)}
+    return Scatter(**{"count": 5, "apart_m": 0.8, **ranges, **changes})
 
 
 def simulate(*arguments, hash_seed="0"):
@@ -50,6 +60,29 @@ def test_the_receivers_error_keeps_both_its_bounds(seed):
     apart = np.hypot(*(errors[:, None] - errors[None]).transpose(2, 0, 1))
     allowed = 2 * gnss.white_m + gnss.drift_m_s * np.abs(times[:, None] - times[None])
     assert (apart <= allowed + 1e-9).all()
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_an_honest_receiver_errs_as_often_as_it_says(seed):
+    """95 % within the stated error over many hours, and some of the rest beyond it."""
+    gnss = msgspec.structs.replace(LANES.gnss, error_model="honest")
+    scenario = msgspec.structs.replace(LANES, gnss=gnss)
+    # Steps as long as three time constants are nearly independent of each other.
+    errors = position_errors(scenario, np.arange(20_000) * 3.0 * gnss.correlation_s, np.random.default_rng(seed))
+    assert (np.hypot(*errors.T) <= gnss.stated_error_95_m).mean() == pytest.approx(0.95, abs=0.012)
+
+
+def test_an_honest_receiver_keeps_the_configured_wander_nearly_always():
+    """Two fixes of one pass differ by more than the configuration says in fewer than 1 of 100 pairs."""
+    gnss = msgspec.structs.replace(LANES.gnss, error_model="honest")
+    errors = position_errors(
+        msgspec.structs.replace(LANES, gnss=gnss), np.arange(50_000) / gnss.rate_hz, np.random.default_rng(1)
+    )
+    relative_m, drift_m_s = receiver_bounds(gnss)
+    for lag in (1, 10, 35):
+        apart = np.hypot(*(errors[lag:] - errors[:-lag]).T)
+        assert (apart > relative_m + drift_m_s * lag / gnss.rate_hz).mean() < 0.01
 
 
 @pytest.mark.parametrize("scenario", [FIRST_LANE, LANES], ids=lambda scenario: scenario.name)
@@ -80,13 +113,50 @@ def test_the_receiver_speaks_bytes_that_the_decoder_reads_back(scenario):
     assert all(fix.heading_deg is not None and fix.horizontal_error_95_m >= 0.0199 for fix in fixes)
 
 
+def test_the_autopilot_speaks_bytes_that_the_decoder_reads_back():
+    """Attitude within the configured degree of the truth, and as many heartbeats as seconds."""
+    motion = Motion(LANES, 5.0)
+    decoder = make_decoder("mavlink", system_id=1)
+    arrivals = autopilot_bytes(LANES, motion, 60.0, np.random.default_rng(1))
+    records = [record for _, payload in arrivals for record in decoder.feed(payload)]
+    attitudes = [record for record in records if isinstance(record, Attitude)]
+    truth = motion.poses(np.array([(attitude.device_time_ns - BOOT_NS) / 1e9 for attitude in attitudes]))
+    bound = np.radians(parse_config(config_text(LANES), "simulated").vehicle.attitude_error_deg)
+    assert np.abs(truth.roll_rad - [attitude.roll_rad for attitude in attitudes]).max() < bound
+    assert np.abs(truth.pitch_rad - [attitude.pitch_rad for attitude in attitudes]).max() < bound
+    assert sum(isinstance(record, AutopilotHeartbeat) for record in records) in (59, 60)
+
+
+def test_the_head_speaks_bytes_that_the_decoder_reads_back():
+    """Its dictionary says simulated; every sample comes back within half a count, and a clipped one says so."""
+    values = np.random.default_rng(1).normal(0.0, 100.0, (40, LANES.head.channels))
+    values[7, 2] = 1e9
+    decoder = HeadDecoder()
+    assert decoder.feed(encode(dictionary_of(LANES)))[0].is_simulated
+    blocks = [block for _, payload in sample_frames(LANES, values) for block in decoder.feed(payload)]
+    read, status = np.concatenate([b.values for b in blocks]), np.concatenate([b.status for b in blocks])
+    is_whole = np.abs(values) < 1e9
+    assert np.abs(read - values)[is_whole].max() <= SCALE_UV / 2 + 1e-9
+    assert np.nonzero(status & StatusBit.SATURATED)[0].tolist() == [7]
+
+
 @given(near=st.floats(0.0, 1.0), farther=st.floats(0.001, 1.0), depth=st.floats(0.0, 0.5))
 def test_a_response_falls_with_distance_and_depth(near, farther, depth):
     """Monotonic, positive, proportional to the item's strength."""
-    one, two = (float(response_uv(LANES, np.array(d), depth, 1.0)) for d in (near, near + farther))
+    high = LANES.head.height_m
+    one, two = (float(response_uv(LANES, np.array(d), depth, 1.0, high)) for d in (near, near + farther))
     assert one > two > 0.0
-    assert float(response_uv(LANES, np.array(near), depth + 0.1, 1.0)) < one
-    assert float(response_uv(LANES, np.array(near), depth, 2.0)) == pytest.approx(2 * one)
+    assert float(response_uv(LANES, np.array(near), depth + 0.1, 1.0, high)) < one
+    assert float(response_uv(LANES, np.array(near), depth, 2.0, high)) == pytest.approx(2 * one)
+
+
+def test_the_calibration_is_a_lower_bound_for_the_moving_machine():
+    """Over the whole drive the reference item at the radius's edge answers with more than the calibration says."""
+    heights = coil_positions(Motion(LANES, 5.0).poses(np.arange(0.0, 500.0, 0.05)), LANES)[:, :, 2]
+    edge = np.full(heights.shape, LANES.head.detection_radius_m)
+    responses = response_uv(LANES, edge, LANES.world.reference_depth_m, 1.0, heights)
+    assert np.ptp(heights) > 0.02
+    assert responses.min() > calibration_of(LANES).channels[0].reference_response_min
 
 
 def test_the_calibration_leaves_room_for_the_noise():
@@ -117,7 +187,7 @@ def test_an_honest_day_is_judged_clean(day):
 
 
 def shifted(truth):
-    return msgspec.structs.replace(truth, coils_m=truth.coils_m + np.array([0.1, 0.0]))
+    return msgspec.structs.replace(truth, coils_m=truth.coils_m + np.array([0.1, 0.0, 0.0]))
 
 
 def dead_channel(truth):
@@ -256,6 +326,60 @@ def test_a_scenario_file_with_a_mistake_is_named(tmp_path):
         load_scenario(str(path))
 
 
+SCATTER = """
+[world.scatter]
+count = 5
+east_m = [-3.0, 3.0]
+north_m = [0.0, 6.0]
+depth_m = [0.05, 0.1]
+strength = [1.0, 2.0]
+apart_m = 0.8
+"""
+
+
+@pytest.mark.parametrize(
+    ("was", "written", "words"),
+    [
+        ("white_m = 0.003", "white_m = 0.02", "white_m"),
+        ("white_m = 0.003", 'white_m = 0.009\nerror_model = "honest"', "white_m"),
+        ("detection_radius_m = 0.18", "detection_radius_m = 0.4", "detection_radius_m"),
+        ("depth_m = [0.05, 0.1]", "depth_m = [0.2, 0.1]", "depth_m"),
+        ("apart_m = 0.8", "apart_m = 50.0", "apart_m"),
+    ],
+)
+def test_a_scenario_that_cannot_be_played_is_refused_by_its_key(tmp_path, was, written, words):
+    """A white part beyond the stated error, a radius nothing answers at, a range that runs backwards, no room."""
+    text = (files("sim") / "scenarios" / "first-lane.toml").read_text() + SCATTER
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    assert plan(load_scenario(str(path)), 1).session_id  # as it was, it can be played
+    path.write_text(text.replace(was, written))
+    with pytest.raises(ConfigError, match=words):
+        plan(load_scenario(str(path)), 1)
+
+
+def test_a_session_id_names_one_day_only():
+    """Another seed, or anything else in the scenario, is another session; the same again is the same."""
+    noisier = msgspec.structs.replace(
+        FIRST_LANE, head=msgspec.structs.replace(FIRST_LANE.head, noise_uv=FIRST_LANE.head.noise_uv + 0.1)
+    )
+    ids = [plan(FIRST_LANE, 1), plan(FIRST_LANE, 1), plan(FIRST_LANE, 2), plan(noisier, 1)]
+    assert len({day.session_id for day in ids}) == 3
+
+
+def test_strewn_targets_follow_the_seed_and_keep_apart():
+    """As many as asked for, within their ranges, at least so far from each other and from the listed ones."""
+    world = msgspec.structs.replace(FIRST_LANE.world, scatter=scatter())
+    scenario = msgspec.structs.replace(FIRST_LANE, world=world)
+    one, same, other = (plan(scenario, seed).scenario.world.targets for seed in (1, 1, 2))
+    assert one == same != other
+    assert len(one) == len(FIRST_LANE.world.targets) + 5
+    places = np.array([[target.east_m, target.north_m] for target in one])
+    apart = np.hypot(*(places[:, None] - places[None]).transpose(2, 0, 1))
+    assert apart[~np.eye(len(one), dtype=bool)].min() >= 0.8
+    assert all(0.05 <= target.depth_m <= 0.1 and 1.0 <= target.strength <= 2.0 for target in one[2:])
+
+
 def test_a_session_is_never_written_into_a_directory_with_anything_in_it(tmp_path):
     """Exit 2, and what was there is still there."""
     (tmp_path / "notes.txt").write_text("mine")
@@ -268,4 +392,5 @@ def test_a_session_is_never_written_into_a_directory_with_anything_in_it(tmp_pat
 def test_true_coils_are_where_the_lever_arms_put_them():
     """Standing and heading east, the first coil, which is the leftmost, is the northernmost."""
     coils = coil_positions(Motion(FIRST_LANE, 5.0).poses(np.array([0.0])), FIRST_LANE)[0]
+    assert coils.shape == (FIRST_LANE.head.channels, 3)
     assert np.diff(coils[:, 1]) == pytest.approx([-FIRST_LANE.head.pitch_m] * 3, abs=0.001)
