@@ -93,12 +93,19 @@ def test_credit_under_a_channel_that_was_dead_is_found(judged, day):
     assert judged(lambda events: events, msgspec.structs.replace(planned.truth, alive=alive)).over_claimed_m2 > 0.3
 
 
+def credit_all_passed(marks):
+    """What was withheld, ground in signal above all, counted after all."""
+    marks[marks == CellMark.OUT_OF_SPEC] = CellMark.CREDITED
+    return marks
+
+
 def test_a_deleted_alarm_is_a_missed_target(judged):
-    """Raised in the field and taken out of the record again."""
+    """Raised in the field, taken out of the record again, and the ground it withheld counted."""
 
     def delete(events):
         first = next(event.alarm for event in events if isinstance(event, AlarmRaised) and event.check is None)
-        return [event for event in events if getattr(event, "alarm", None) != first]
+        kept = [event for event in events if getattr(event, "alarm", None) != first]
+        return newest_tiles(kept, credit_all_passed)
 
     verdict = judged(delete)
     assert (verdict.targets_found, verdict.targets_missed) == (1, 1)
@@ -109,10 +116,22 @@ def test_an_alarm_without_a_place_finds_nothing(judged):
 
     def unlocate(events):
         first = next(event.alarm for event in events if isinstance(event, AlarmRaised) and event.check is None)
-        return [event for event in events if not (isinstance(event, AlarmLocated) and event.alarm == first)]
+        kept = [event for event in events if not (isinstance(event, AlarmLocated) and event.alarm == first)]
+        return newest_tiles(kept, credit_all_passed)
 
     verdict = judged(unlocate)
     assert (verdict.targets_missed, verdict.alarms_without_target) == (1, 1)
+
+
+def test_a_deleted_alarm_alone_leaves_its_target_unsearched(judged):
+    """The ground in signal had earned nothing, so nothing false is claimed of it."""
+
+    def delete(events):
+        first = next(event.alarm for event in events if isinstance(event, AlarmRaised) and event.check is None)
+        return [event for event in events if getattr(event, "alarm", None) != first]
+
+    verdict = judged(delete)
+    assert (verdict.targets_found, verdict.targets_missed, verdict.targets_not_searched) == (1, 0, 1)
 
 
 def test_a_record_that_claims_everything_is_judged_too(judged):
