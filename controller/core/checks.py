@@ -12,7 +12,7 @@ import numpy as np
 from controller.core.effects import CheckResult
 from controller.core.inputs import Calibration, CheckPart
 from controller.core.site import Profile
-from firmware_bridge.records import FloatArray, MonoNs
+from firmware_bridge.records import FloatArray
 
 
 class CheckRun(msgspec.Struct, kw_only=True, eq=False):
@@ -27,7 +27,6 @@ class CheckRun(msgspec.Struct, kw_only=True, eq=False):
 
     number: int
     person: str
-    begun_ns: MonoNs
     peak: FloatArray
     part: CheckPart | None = None
     parts_done: list[CheckPart] = []

@@ -142,7 +142,7 @@ def _begin_check(state: State, head: HeadState, request: BeginCheck, now_ns: Mon
     end_block(state, head, "function check begun", now_ns, out)
     state.checks_begun += 1
     peak = np.full(len(head.channels), np.nan)
-    head.check = CheckRun(number=state.checks_begun, person=request.person, begun_ns=now_ns, peak=peak)
+    head.check = CheckRun(number=state.checks_begun, person=request.person, peak=peak)
     utc_ns, number = state.utc_ns(now_ns), head.check.number
     out.events.append(CheckBegun(mono_ns=now_ns, utc_ns=utc_ns, head=head.head.id, check=number, person=request.person))
     return None
@@ -211,7 +211,6 @@ def _open_block(
 ) -> None:
     assert head.spec is not None
     head.output.is_proven = True
-    state.is_base_changed = False
     state.blocks_opened += 1
     radius_m = tuple(channel.detection_radius_m for channel in calibration.channels)
     head.block = OpenBlock(number=state.blocks_opened, opened_ns=now_ns, radius_m=radius_m)

@@ -156,7 +156,7 @@ def _set_channels(state: State, head: HeadState, names: tuple[str, ...], coils: 
     head.channels = names
     head.lever_m = coils + np.array(head.head.mount_m) - np.array(state.site.vehicle.antenna_m)
     head.detector = Detector(head.head, state.site.profile, len(names), rate_hz, head.samples)
-    head.last_sequence = head.last_time_ns = head.last_position = None
+    head.last_sequence = head.last_position = None
 
 
 def _sample_times(head: HeadState, block: SampleBlock, arrival_ns: MonoNs) -> tuple[IntArray, int | None]:

@@ -91,7 +91,6 @@ class HeadState(msgspec.Struct, kw_only=True, eq=False):
     unsettled: list[Alarm] = []
     last_sequence: int | None = None
     last_arrival_ns: MonoNs | None = None
-    last_time_ns: MonoNs | None = None
     last_position: IntArray | None = None
     last_query_ns: MonoNs | None = None
     last_request_ns: MonoNs | None = None
@@ -119,7 +118,7 @@ class State(msgspec.Struct, kw_only=True, eq=False):
     alarms: dict[int, Alarm] = {}
     is_paused: bool = False
     base_station: str | None = None
-    is_base_changed: bool = False
+    is_base_changed: bool = False  # to the session's end: no check has a known point to pass yet
     jump_until_ns: MonoNs | None = None
     checks_begun: int = 0
     blocks_opened: int = 0

@@ -127,7 +127,10 @@ def _take_fix(state: State, fix: GnssFix, arrival_ns: MonoNs, now_ns: MonoNs, ou
     if fix.latitude_deg is None or fix.longitude_deg is None or fix.fix_class is FixClass.NONE:
         return
     if state.plane is None:
-        _set_plane(state, fix.latitude_deg, fix.longitude_deg, fix.altitude_m or 0.0, now_ns, out)
+        if fix.altitude_m is None:
+            state.refuse(link, "fix without an altitude, before the plane is set")
+            return
+        _set_plane(state, fix.latitude_deg, fix.longitude_deg, fix.altitude_m, now_ns, out)
     assert state.plane is not None
     east_m, north_m = state.plane.project(fix.latitude_deg, fix.longitude_deg)
     _add_fix(

@@ -540,3 +540,72 @@ def test_a_sample_taken_before_the_check_passed_earns_nothing_though_it_arrives_
     assert reasons[last + 1] & Reason.NOT_CHECKED.bit
     assert reasons[last + 2] & Reason.NOT_CHECKED.bit
     assert reasons[last + 4] == 0
+
+
+def test_a_changed_base_station_is_not_made_good_by_a_check_without_a_known_point(ready_machine):
+    """Everything may be smooth and metres wrong: to the end of the session nothing counts (P1, P6)."""
+    ready_machine.fix_changes = lambda seconds: {"reference_station": "0002"}
+    ready_machine.run(2.0)
+    ready_machine.check()
+    ready_machine.drive(4.0)
+    assert ready_machine.of(CheckEnded)[-1].passed
+    assert ready_machine.credit_reasons == {"base_changed"}
+
+
+def test_a_plane_is_never_set_at_an_altitude_that_nobody_stated():
+    """Without a task the first fix sets the plane; one without altitude is refused and counted (P3)."""
+    machine = Machine(msgspec.structs.replace(site(), task=None))
+    machine.fix_changes = lambda seconds: {"altitude_m": None} if seconds < 3.0 else {}
+    machine.run(2.9)
+    assert machine.state.plane is None
+    machine.run(3.0)
+    assert machine.state.plane.altitude_m == 1200.0
+    causes = {event.cause for event in machine.of(LinkCounters)}
+    assert "fix without an altitude, before the plane is set" in causes
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"site_threshold": 4.0}, "below the alarm floor"),
+        ({"reference_response_min": 20.0}, "does not exceed the site threshold"),
+    ],
+)
+def test_a_calibration_that_could_not_be_heard_is_refused(machine, change, words):
+    """The floor may never stand above a site threshold, nor the threshold above the item."""
+    machine.run(1.0)
+    good = calibration().channels
+    machine.ask(calibration(channels=(msgspec.structs.replace(good[0], **change), *good[1:])))
+    assert words in machine.of(RequestRefused)[-1].why
+
+
+def test_a_running_check_refuses_another_a_calibration_and_a_part_done_twice(ready_machine):
+    """One check at a time, each part once; all refusals are in the record."""
+    ready_machine.ask(BeginCheck(person="op-1", head="head"))
+    ready_machine.ask(BeginCheckPart(person="op-1", head="head", part=CheckPart.BACKGROUND))
+    ready_machine.ask(
+        BeginCheck(person="op-1", head="head"),
+        calibration(),
+        BeginCheckPart(person="op-1", head="head", part=CheckPart.BACKGROUND),
+    )
+    whys = [event.why for event in ready_machine.of(RequestRefused)]
+    assert [why.split(":")[0] for why in whys[:2]] == [
+        "a function check is already running",
+        "a function check is running",
+    ]
+    assert "already done" in whys[2]
+
+
+def test_a_head_that_said_nothing_yet_cannot_be_calibrated():
+    """Its channels are not known."""
+    machine = Machine()
+    machine.state.heads[0].detector = None
+    machine.step(requests=[calibration()])
+    assert "which channels" in machine.of(RequestRefused)[-1].why
+
+
+def test_samples_without_a_dictionary_are_refused_and_counted(machine):
+    """No channel is known by which to read them."""
+    machine.state.heads[0].detector = None
+    machine.run(1.5)
+    assert "samples without a dictionary" in {event.cause for event in machine.of(LinkCounters)}
