@@ -36,6 +36,7 @@ class Rederivation:
         self._reader = RawLogReader(directory)
         config = read_config(directory / CONFIG_NAME)
         self._engine = Engine(config, Origin(self._info.origin), self._info.utc_at_mono_zero_ns)
+        self._links = {link.name for link in config.link}
         self.inputs = 0
 
     @property
@@ -57,10 +58,10 @@ class Rederivation:
 
     def _turns(self) -> Iterator[tuple[bytes, int, Effects]]:
         for message, raw in self._reader.inputs():
-            try:
-                effects = self._engine.turn(raw)
-            except KeyError as error:
-                raise StoreError(f"turn {self.inputs + 1} names a link that is not configured: {error}") from error
+            for chunk in raw.chunks:
+                if chunk.link not in self._links:
+                    raise StoreError(f"turn {self.inputs + 1} names a link that is not configured: {chunk.link!r}")
+            effects = self._engine.turn(raw)
             self.inputs += 1
             yield message, raw.now_ns, effects
 

@@ -59,6 +59,8 @@ class LedgerWriter:
                     self._put_tile(record, record.cells)
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
             raise StoreError(f"{self._path}: cannot be written: {error}") from error
 
     def close(self) -> None:

@@ -380,6 +380,14 @@ def test_strewn_targets_follow_the_seed_and_keep_apart():
     assert all(0.05 <= target.depth_m <= 0.1 and 1.0 <= target.strength <= 2.0 for target in one[2:])
 
 
+def test_a_scenario_file_that_is_not_text_is_named(tmp_path):
+    """Bytes that are no TOML, in one line."""
+    path = tmp_path / "noise.toml"
+    path.write_bytes(bytes(range(128, 256)))
+    with pytest.raises(ConfigError, match=r"noise\.toml: cannot be read"):
+        load_scenario(str(path))
+
+
 def test_a_session_is_never_written_into_a_directory_with_anything_in_it(tmp_path):
     """Exit 2, and what was there is still there."""
     (tmp_path / "notes.txt").write_text("mine")
