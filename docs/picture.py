@@ -12,7 +12,7 @@ from controller.core.fold import CellState
 from controller.summary import read_map, summarize
 
 PIXELS_PER_CELL = 2
-LEGEND_HEIGHT = 74
+LEGEND_HEIGHT = 104
 COLOURS = {
     CellState.SEARCHED: "#3567b8",
     CellState.PROVISIONAL: "#7cc4d8",
@@ -39,13 +39,12 @@ def draw(states: np.ndarray, caption: str) -> str:
     for state in CellState:
         if state is not CellState.NOT_VISITED:
             parts.append(f'<path fill="{COLOURS[state]}" d="{_runs(states == state)}"/>')
-    place = 8
-    for state in CellState:
-        parts.append(f'<rect x="{place}" y="{height + 10}" width="16" height="16" fill="{COLOURS[state]}"/>')
-        parts.append(f'<text x="{place + 21}" y="{height + 23}">{state.label.replace("_", " ")}</text>')
-        place += 112
-    parts.append(f'<text x="8" y="{height + 46}" font-weight="bold">SIMULATED. Searched is not cleared.</text>')
-    parts.append(f'<text x="8" y="{height + 65}">{caption}</text></svg>\n')
+    for index, state in enumerate(CellState):
+        left, top = 8 + index % 3 * 150, height + 10 + index // 3 * 24
+        parts.append(f'<rect x="{left}" y="{top}" width="16" height="16" fill="{COLOURS[state]}"/>')
+        parts.append(f'<text x="{left + 22}" y="{top + 13}">{state.label.replace("_", " ")}</text>')
+    parts.append(f'<text x="8" y="{height + 74}" font-weight="bold">SIMULATED. Searched is not cleared.</text>')
+    parts.append(f'<text x="8" y="{height + 93}">{caption}</text></svg>\n')
     return "\n".join(parts)
 
 
