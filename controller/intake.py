@@ -43,7 +43,13 @@ class Intake:
             for link, decoder in self._decoders.items():
                 for record in decoder.finish():
                     arrivals.append(Arrival(link=link, arrival_ns=raw.now_ns, record=record))
-        return Inputs(now_ns=raw.now_ns, arrivals=tuple(arrivals), requests=raw.requests)
+        return Inputs(
+            now_ns=raw.now_ns,
+            arrivals=tuple(arrivals),
+            requests=raw.requests,
+            lateness_ns=raw.lateness_ns,
+            backlog_ns=raw.backlog_ns,
+        )
 
     def stats(self) -> dict[str, LinkStats]:
         """Every link's counters."""

@@ -294,19 +294,61 @@ class PlacedSamples(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     reasons: IntArray
 
 
+class HeadSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    One head as screens show it; of `channels` each.
+
+    coils_m   : x forward, y left of each coil in the vehicle frame
+    radius_m  : detection radius of the open block, else the nominal footprint
+    signal    : largest since the last snapshot, in the channel's unit; None without a baseline or a sample
+    sigma     : noise; None while unknown
+    age_ns    : since its last samples arrived; None before any
+    reasons   : what withheld credit within the last second; empty is counting, None is unknown
+    block, check, check_part : what is open or running
+    """
+
+    head: str
+    channels: tuple[str, ...]
+    coils_m: tuple[tuple[float, float], ...]
+    radius_m: tuple[float, ...]
+    signal: tuple[float | None, ...]
+    threshold: tuple[float, ...]
+    sigma: tuple[float | None, ...]
+    age_ns: int | None
+    reasons: tuple[ReasonValue, ...] | None
+    block: int | None
+    check: int | None
+    check_part: str | None
+
+
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """The state that screens show; newest wins. Ages in nanoseconds, None where nothing was ever received."""
+    """
+    The state that screens show, twenty times a second; newest wins. Ages in ns, None where nothing was ever received.
+
+    position_dmm   : of the antenna, in the plane      antenna_m : x forward, y left in the vehicle frame
+    sounding       : alarms whose signal is present     unacknowledged : alarms nobody has heard yet
+    speed_limit_m_s: the profile's
+    """
 
     now_ns: MonoNs
+    utc_ns: UtcNs | None
     origin: str
     fix_class: str | None
     fix_age_ns: int | None
+    fix_error_95_m: float | None
     position_dmm: tuple[int, int] | None
     heading_deg: float | None
     speed_m_s: float | None
-    heads: tuple[str, ...]
-    credit: tuple[tuple[str, ...], ...]
-    open_alarms: int
+    speed_limit_m_s: float
+    antenna_m: tuple[float, float]
+    heads: tuple[HeadSnapshot, ...]
+    alarms: int
+    sounding: tuple[int, ...]
+    unacknowledged: tuple[int, ...]
+    is_paused: bool
+    is_ended: bool
+    lateness_ns: int
+    backlog_ns: int
 
 
 class Effects(msgspec.Struct, frozen=True, kw_only=True):

@@ -113,11 +113,18 @@ AnyRequest = Calibration | BeginCheck | BeginCheckPart | EndCheck | AcknowledgeA
 
 
 class RawInputs(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """One turn of the loop as it is logged: the clock, the chunks in order of arrival, the requests."""
+    """
+    One turn of the loop as it is logged: the clock, the chunks in order of arrival, the requests.
+
+    lateness_ns : how much later than due this turn began; what arrived with it may have waited as long
+    backlog_ns  : age of the oldest turn that the record does not hold yet
+    """
 
     now_ns: MonoNs
     chunks: tuple[Chunk, ...] = ()
     requests: tuple[AnyRequest, ...] = ()
+    lateness_ns: int = 0
+    backlog_ns: int = 0
 
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,8 +136,10 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Inputs(msgspec.Struct, frozen=True, kw_only=True):
-    """One turn of the loop, decoded."""
+    """One turn of the loop, decoded; `lateness_ns` and `backlog_ns` as in `RawInputs`."""
 
     now_ns: MonoNs
     arrivals: tuple[Arrival, ...] = ()
     requests: tuple[AnyRequest, ...] = ()
+    lateness_ns: int = 0
+    backlog_ns: int = 0

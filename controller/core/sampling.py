@@ -33,6 +33,8 @@ QUERY_NS = SECOND  # between time queries
 QUERY_FIRST_NS = SECOND // 10  # while the clock has too few replies
 REQUEST_NS = SECOND  # between requests for a dictionary
 OUTPUT_RETRY_NS = 200 * MS
+LATENESS_NS_MAX = 250 * MS  # at 1.5 m/s an alarm this late is 0.4 m late, within any head's lead on the wheels
+BACKLOG_NS_MAX = SECOND  # promise P5: no more than this may be lost
 OUTPUT_ATTEMPTS = 3  # after these the alarm path no longer counts as proven
 
 
@@ -75,6 +77,7 @@ def take_samples(
     times_ns, time_error_ns = _sample_times(head, block, arrival_ns)
     detected = detector.detect(block.values, block.status)
     _note_noise(state, head, detector)
+    head.shown_signal = _strongest(head.shown_signal, detected.signal)
     if head.check is not None:
         checks.watch(head.check, detected.signal, detector.threshold)
     for edge in detected.edges:
@@ -189,6 +192,13 @@ def _standing(state: State, head: HeadState, times_ns: IntArray) -> tuple[IntArr
         reasons.append(Reason.PAUSED)
     if not head.output.is_proven:
         reasons.append(Reason.ALARM_PATH_UNPROVEN)
+    for reason, value_ns, limit_ns in (
+        (Reason.LOOP_OVERRUN, state.lateness_ns, LATENESS_NS_MAX),
+        (Reason.RECORD_BACKLOG, state.backlog_ns, BACKLOG_NS_MAX),
+    ):
+        if value_ns > limit_ns:
+            reasons.append(reason)
+            head.measured[reason] = Measured(value=value_ns / SECOND, limit=limit_ns / SECOND)
     standing = np.full(len(times_ns), mask_of(reasons), dtype=np.int64)
     numbers = np.full(len(times_ns), NO_BLOCK, dtype=np.int64)
     if head.block is not None:
@@ -211,6 +221,13 @@ def _gaps(state: State, head: HeadState, block: SampleBlock, times_ns: IntArray)
     if is_gap.any():
         state.refuse(head.head.link, "gaps in the sample sequence", int(is_gap.sum()))
     return np.where(is_gap, Reason.SAMPLE_GAP.bit, 0)
+
+
+def _strongest(shown: FloatArray | None, signal: FloatArray) -> FloatArray:
+    """Largest signal of each channel since the last snapshot, float64 (channels,); NaN where there was none."""
+    largest = np.fmax.reduce(signal, axis=0)
+    strongest: FloatArray = largest if shown is None or len(shown) != len(largest) else np.fmax(shown, largest)
+    return strongest
 
 
 def _note_noise(state: State, head: HeadState, detector: Detector) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from controller.core.alarms import Alarm
 from controller.core.checks import CheckRun
 from controller.core.detection import Detector
-from controller.core.effects import AnyEvent, Command, PlacedSamples
+from controller.core.effects import AnyEvent, Command, PlacedSamples, ReasonValue
 from controller.core.geometry import Plane
 from controller.core.inputs import Calibration, Origin
 from controller.core.mapping import PassRaster, ReasonSets, TileMap
@@ -100,6 +100,8 @@ class HeadState(msgspec.Struct, kw_only=True, eq=False):
     samples_judged_announced: int = 0
     reasons_seen: int = 0
     announced: tuple[str, ...] | None = None
+    credit: tuple[ReasonValue, ...] | None = None
+    shown_signal: FloatArray | None = None
     measured: dict[Reason, Measured] = {}
 
 
@@ -124,6 +126,9 @@ class State(msgspec.Struct, kw_only=True, eq=False):
     blocks_opened: int = 0
     tokens_used: int = 0
     last_commit_s: int | None = None
+    last_snapshot: int | None = None
+    lateness_ns: int = 0
+    backlog_ns: int = 0
     refused: dict[tuple[str, str], int] = {}
     announced_refused: dict[tuple[str, str], int] = {}
     is_ended: bool = False

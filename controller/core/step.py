@@ -16,16 +16,16 @@ from controller.core.effects import (
     ReasonSetNamed,
     ReasonValue,
     SessionEnded,
-    Snapshot,
     TileWritten,
 )
-from controller.core.geometry import Plane, to_dmm
+from controller.core.geometry import Plane
 from controller.core.inputs import Arrival, Inputs, Origin
 from controller.core.placing import place_pending
 from controller.core.reasons import Reason, labels, members
 from controller.core.requests import end_block, take_request
 from controller.core.rules import Measured
 from controller.core.sampling import command_head, cut_signal, identify, output_answered, take_samples
+from controller.core.snapshot import take_snapshot
 from controller.core.state import HeadState, Outbox, State
 from controller.core.timebase import SECOND, ClockReply
 from controller.core.track import TrackAttitude, TrackFix, is_jump
@@ -51,6 +51,7 @@ def step(state: State, inputs: Inputs) -> tuple[State, Effects]:
         return state, Effects()
     out = Outbox()
     now_ns = inputs.now_ns
+    state.lateness_ns, state.backlog_ns = inputs.lateness_ns, inputs.backlog_ns
     _announce_task(state, now_ns, out)
     for arrival in inputs.arrivals:
         _take_arrival(state, arrival, now_ns, out)
@@ -68,7 +69,7 @@ def step(state: State, inputs: Inputs) -> tuple[State, Effects]:
         commands=tuple(out.commands),
         events=tuple(out.events),
         placed=tuple(out.placed),
-        snapshot=_snapshot(state, now_ns) if is_commit else None,
+        snapshot=take_snapshot(state, now_ns),
         is_commit=is_commit,
     )
 
@@ -283,9 +284,8 @@ def _announce_credit(state: State, head: HeadState, now_ns: MonoNs, out: Outbox)
     for reason in members(mask):
         measured = head.measured.get(reason, nothing)
         values.append(ReasonValue(reason=reason.label, value=measured.value, limit=measured.limit))
-    out.events.append(
-        CreditState(mono_ns=now_ns, utc_ns=state.utc_ns(now_ns), head=head.head.id, reasons=tuple(values))
-    )
+    head.credit = tuple(values)
+    out.events.append(CreditState(mono_ns=now_ns, utc_ns=state.utc_ns(now_ns), head=head.head.id, reasons=head.credit))
 
 
 def _finish(state: State, now_ns: MonoNs, out: Outbox) -> None:
@@ -308,21 +308,4 @@ def _finish(state: State, now_ns: MonoNs, out: Outbox) -> None:
             alarms=len(state.alarms),
             blocks_open=blocks_open,
         )
-    )
-
-
-def _snapshot(state: State, now_ns: MonoNs) -> Snapshot:
-    fix = state.track.fixes[-1] if state.track.fixes else None
-    position = None if fix is None else (int(to_dmm(fix.east_m)), int(to_dmm(fix.north_m)))
-    return Snapshot(
-        now_ns=now_ns,
-        origin=state.origin.value,
-        fix_class=None if fix is None else fix.fix_class.value,
-        fix_age_ns=None if fix is None else now_ns - fix.mono_ns,
-        position_dmm=position,
-        heading_deg=None if fix is None or fix.heading_rad is None else math.degrees(fix.heading_rad),
-        speed_m_s=None if fix is None else fix.speed_m_s,
-        heads=tuple(head.head.id for head in state.heads),
-        credit=tuple(head.announced or () for head in state.heads),
-        open_alarms=len(state.alarms),
     )

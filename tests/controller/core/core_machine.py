@@ -149,6 +149,7 @@ class Machine:
         self.answers_outputs = True
         self.drop_sample = lambda seconds: False
         self.noise_uv = 0.5
+        self.lateness_ns = self.backlog_ns = 0
         self.sample_age_ns = 25 * MS
         self._noise = np.random.default_rng(5)
         self._replies = []
@@ -159,7 +160,14 @@ class Machine:
         now_ns = START_NS + self._tick * (SECOND // RATE_HZ)
         arrivals = [Arrival(link=link, arrival_ns=now_ns, record=record) for link, record in records]
         self.state, effects = step(
-            self.state, Inputs(now_ns=now_ns, arrivals=tuple(arrivals), requests=tuple(requests))
+            self.state,
+            Inputs(
+                now_ns=now_ns,
+                arrivals=tuple(arrivals),
+                requests=tuple(requests),
+                lateness_ns=self.lateness_ns,
+                backlog_ns=self.backlog_ns,
+            ),
         )
         self.events += effects.events
         self.placed += effects.placed

@@ -14,6 +14,7 @@ from controller.core.effects import (
     BlockEnded,
     BlockOpened,
     CheckEnded,
+    CreditState,
     LinkCounters,
     OriginLatched,
     RequestRefused,
@@ -185,6 +186,26 @@ def test_a_pause_withholds_credit_until_it_ends(ready_machine):
     ready_machine.ask(SetPaused(person="op-1", is_paused=False))
     ready_machine.run(2.5)
     assert ready_machine.credit_reasons == set()
+
+
+@pytest.mark.parametrize(
+    ("field", "limit_ns", "reason"),
+    [("lateness_ns", 250_000_000, "loop_overrun"), ("backlog_ns", 1_000_000_000, "record_backlog")],
+)
+def test_a_late_loop_or_a_record_that_is_behind_withholds_credit_past_its_limit(ready_machine, field, limit_ns, reason):
+    """At the limit ground still counts; past it nothing does, with the value and the limit in the record (P3, P5)."""
+    setattr(ready_machine, field, limit_ns)
+    ready_machine.drive(3.0)
+    before = folded(ready_machine)
+    assert before.provisional_m2 > 0.3
+    assert reason not in before.out_of_spec_m2
+    setattr(ready_machine, field, limit_ns + 1)
+    ready_machine.drive(3.0)
+    ready_machine.end()
+    after = folded(ready_machine)
+    assert after.out_of_spec_m2[reason] > 1.0
+    measured = [v for event in ready_machine.of(CreditState) for v in event.reasons if v.reason == reason]
+    assert measured[0].value > measured[0].limit == limit_ns / 1e9
 
 
 def test_a_check_grows_old():

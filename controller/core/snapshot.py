@@ -1,0 +1,77 @@
+"""
+What screens are told, twenty times a second: the state as it is, with the age of everything in it.
+
+Nothing is decided here. A snapshot may be lost or skipped; the record never depends on one.
+"""
+
+import math
+
+import numpy as np
+
+from controller.core.alarms import AlarmState
+from controller.core.effects import HeadSnapshot, Snapshot
+from controller.core.geometry import to_dmm
+from controller.core.state import HeadState, State
+from controller.core.timebase import MS
+from firmware_bridge.records import FloatArray, MonoNs
+
+INTERVAL_NS = 50 * MS
+_UNHEARD = (AlarmState.SOUNDING, AlarmState.RAISED)
+
+
+def take_snapshot(state: State, now_ns: MonoNs) -> Snapshot | None:
+    """The state as it stands, once in each interval of the loop's clock and at the end; else None."""
+    interval = now_ns // INTERVAL_NS
+    if interval == state.last_snapshot and not state.is_ended:
+        return None
+    state.last_snapshot = interval
+    fix = state.track.fixes[-1] if state.track.fixes else None
+    antenna = state.site.vehicle.antenna_m
+    return Snapshot(
+        now_ns=now_ns,
+        utc_ns=state.utc_ns(now_ns),
+        origin=state.origin.value,
+        fix_class=None if fix is None else fix.fix_class.value,
+        fix_age_ns=None if fix is None else now_ns - fix.mono_ns,
+        fix_error_95_m=None if fix is None else fix.error_95_m,
+        position_dmm=None if fix is None else (int(to_dmm(fix.east_m)), int(to_dmm(fix.north_m))),
+        heading_deg=None if fix is None or fix.heading_rad is None else math.degrees(fix.heading_rad),
+        speed_m_s=None if fix is None else fix.speed_m_s,
+        speed_limit_m_s=state.site.profile.speed_m_s_max,
+        antenna_m=(antenna[0], antenna[1]),
+        heads=tuple(_head_snapshot(state, head, now_ns) for head in state.heads),
+        alarms=len(state.alarms),
+        sounding=tuple(alarm.number for alarm in state.alarms.values() if alarm.is_sounding),
+        unacknowledged=tuple(alarm.number for alarm in state.alarms.values() if alarm.state in _UNHEARD),
+        is_paused=state.is_paused,
+        is_ended=state.is_ended,
+        lateness_ns=state.lateness_ns,
+        backlog_ns=state.backlog_ns,
+    )
+
+
+def _head_snapshot(state: State, head: HeadState, now_ns: MonoNs) -> HeadSnapshot:
+    antenna = state.site.vehicle.antenna_m
+    detector, shown = head.detector, head.shown_signal
+    head.shown_signal = None
+    count = len(head.channels)
+    radius_m = (head.head.nominal_radius_m,) * count if head.block is None else head.block.radius_m
+    part = None if head.check is None or head.check.part is None else head.check.part.value
+    return HeadSnapshot(
+        head=head.head.id,
+        channels=head.channels,
+        coils_m=tuple((float(x) + antenna[0], float(y) + antenna[1]) for x, y, _ in head.lever_m.tolist()),
+        radius_m=radius_m,
+        signal=(None,) * count if shown is None else _known(shown),
+        threshold=() if detector is None else tuple(detector.threshold.tolist()),
+        sigma=() if detector is None else _known(detector.sigma),
+        age_ns=None if head.last_arrival_ns is None else now_ns - head.last_arrival_ns,
+        reasons=head.credit,
+        block=None if head.block is None else head.block.number,
+        check=None if head.check is None else head.check.number,
+        check_part=part,
+    )
+
+
+def _known(values: FloatArray) -> tuple[float | None, ...]:
+    return tuple(None if np.isnan(value) else value for value in values.tolist())
