@@ -43,6 +43,9 @@ class Link(Section, frozen=True, kw_only=True):
     """
     One port and what speaks on it. `latency_ms` and `latency_error_ms` as `LinkTiming` defines them.
 
+    port      : `/dev/…`, best one of the stable names under `/dev/serial/by-id` or of a udev rule; a pattern with one
+                match; `udp://ADDRESS:PORT` to listen on; `tcp://ADDRESS:PORT` to connect to
+    baud      : of a serial port
     system_id : the MAVLink system to listen to; others are counted and refused
     line      : the format of a plain-line instrument
     """
@@ -59,6 +62,39 @@ class Link(Section, frozen=True, kw_only=True):
     line: LineFormat | None = None
 
 
+class Storage(Section, frozen=True, kw_only=True):
+    """
+    Where the running system keeps its records, and where its two processes meet.
+
+    directory : holds `sessions/`, one folder each
+    link      : directory of link's own `link.sqlite`; None: `directory`
+    socket    : the Unix socket between core and link
+    """
+
+    directory: str = "/var/lib/firmground"
+    link: str | None = None
+    socket: str = "/run/firmground/core.sock"
+
+
+class Mqtt(Section, frozen=True, kw_only=True):
+    """
+    The broker that link publishes to.
+
+    has_json : publish a JSON copy of every message under `…/json/` for tools without msgpack
+    """
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=1, le=65_535)] = 1883
+    has_json: bool = False
+
+
+class Console(Section, frozen=True, kw_only=True):
+    """Where link serves the console page. Only loopback: nobody is asked who they are there yet."""
+
+    host: Literal["127.0.0.1", "::1", "localhost"] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=1, le=65_535)] = 8080
+
+
 class Config(Section, frozen=True, kw_only=True):
     """A machine's whole configuration."""
 
@@ -69,15 +105,22 @@ class Config(Section, frozen=True, kw_only=True):
     link: Annotated[tuple[Link, ...], Meta(min_length=1, max_length=32)]
     head: Annotated[tuple[Head, ...], Meta(max_length=8)]
     task: Task | None = None
+    storage: Storage = Storage()
+    mqtt: Mqtt = Mqtt()
+    console: Console = Console()
 
 
 def read_config(path: Path) -> Config:
     """Read and check a configuration file; raises `ConfigError`."""
+    return parse_config(read_config_text(path), str(path))
+
+
+def read_config_text(path: Path) -> str:
+    """A configuration file's text, unchecked; raises `ConfigError`."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
-    return parse_config(text, str(path))
 
 
 def parse_config(text: str, source: str) -> Config:

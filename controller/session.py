@@ -25,6 +25,37 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     effects: Effects
 
 
+def open_session(
+    *,
+    config_text: str,
+    source: str,
+    directory: Path,
+    origin: Origin,
+    session_id: str,
+    is_durable: bool,
+    utc_at_mono_zero_ns: int | None = None,
+    previous_head: str | None = None,
+) -> tuple[Engine, Recorder]:
+    """
+    Engine and recorder of a new session in a new directory.
+
+    Raises `ConfigError` or `StoreError` before anything is written.
+    """
+    config = parse_config(config_text, source)
+    engine = Engine(config, origin, utc_at_mono_zero_ns)
+    info = SessionInfo(
+        session=session_id,
+        origin=origin.value,
+        machine=config.machine.id,
+        site=config.machine.site,
+        software=SOFTWARE,
+        config_sha256=config_digest(config_text),
+        utc_at_mono_zero_ns=utc_at_mono_zero_ns,
+        previous_head=previous_head,
+    )
+    return engine, Recorder(directory, info, config_text, is_durable=is_durable)
+
+
 class Session:
     """Decides and records; a context manager that closes the record in order."""
 
@@ -48,19 +79,15 @@ class Session:
 
         Only live sessions are synced to the disk as they go: others can be made again.
         """
-        config = parse_config(config_text, source)
-        engine = Engine(config, origin, utc_at_mono_zero_ns)
-        info = SessionInfo(
-            session=session_id,
-            origin=origin.value,
-            machine=config.machine.id,
-            site=config.machine.site,
-            software=SOFTWARE,
-            config_sha256=config_digest(config_text),
+        engine, recorder = open_session(
+            config_text=config_text,
+            source=source,
+            directory=directory,
+            origin=origin,
+            session_id=session_id,
+            is_durable=origin is Origin.LIVE,
             utc_at_mono_zero_ns=utc_at_mono_zero_ns,
-            previous_head=None,
         )
-        recorder = Recorder(directory, info, config_text, is_durable=origin is Origin.LIVE)
         return cls(engine, recorder)
 
     def turn(self, raw: RawInputs) -> Turn:

@@ -5,6 +5,8 @@ The exceptions of Firmground's shells, in one tree.
     ├── ConfigError                a configuration, profile or scenario cannot be used
     ├── CaptureError               a recording cannot be read or does not fit together
     ├── StoreError                 a session's record cannot be written, read or trusted
+    ├── PortError                  a port cannot be opened, or has gone
+    ├── ServiceError               a process of the running system cannot start, or cannot be reached
     └── SimulatorError             the simulator's process did not do its work
 
 Bad bytes from a device are not exceptions: decoders count them (`LinkStats`). Our own mistakes are `assert`s.
@@ -25,6 +27,14 @@ class CaptureError(FirmgroundError):
 
 class StoreError(FirmgroundError):
     """A session's record cannot be written, read or trusted."""
+
+
+class PortError(FirmgroundError):
+    """A port cannot be opened, or has gone."""
+
+
+class ServiceError(FirmgroundError):
+    """A process of the running system cannot start, or cannot be reached."""
 
 
 class SimulatorError(FirmgroundError):

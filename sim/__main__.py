@@ -1,7 +1,9 @@
-"""`python -m sim`: what `firmground simulate` starts. Exit 0 good, 1 the oracle found a problem, 2 wrong use."""
+"""`python -m sim`: what `firmground simulate` and `sim` start. Exit 0 good, 1 found a problem, 2 wrong use."""
 
+import signal
+import socket
 import sys
-import time
+import threading
 from pathlib import Path
 
 import click
@@ -9,9 +11,13 @@ import msgspec
 from rich.console import Console
 
 from controller.cli.output import json_option, print_json, print_summary, progress
-from controller.summary import summarize
+from controller.summary import SessionSummary, summarize
+from firmware_bridge.clock import now_ns
 from firmware_bridge.errors import FirmgroundError
+from sim.console_client import ConsoleClient
 from sim.inproc import plan, run
+from sim.live import live
+from sim.machine_config import Rig, config_text
 from sim.oracle import Verdict, judge
 from sim.scenario import load_scenario
 
@@ -30,7 +36,7 @@ def simulate(name: str, seed: int, out: Path | None, as_json: bool) -> None:
     """Run a scenario in virtual time and let the oracle judge it; exit 1 for over-claimed ground or missed targets."""
     try:
         scenario = load_scenario(name)
-        begun = time.perf_counter()
+        begun_ns = now_ns()
         day = plan(scenario, seed)
         directory = out or Path("sessions") / day.session_id
         with progress() as bar:
@@ -38,12 +44,88 @@ def simulate(name: str, seed: int, out: Path | None, as_json: bool) -> None:
             for done in run(day, directory):
                 bar.update(task, completed=done)
         verdict = judge(directory, day.scenario, day.truth)
-        elapsed_s = time.perf_counter() - begun
+        elapsed_s = (now_ns() - begun_ns) / 1e9
         summary = summarize(directory)
     except FirmgroundError as error:
         click.echo(f"firmground: {error}", err=True)
         sys.exit(2)
     click.echo(f"{day.until_s:.0f} s simulated and judged at {day.until_s / elapsed_s:.0f} x real time", err=True)
+    _report(summary, verdict, as_json)
+
+
+@main.command("sim")
+@click.option("--scenario", "name", default="demo", show_default=True, help="A shipped scenario or a TOML file.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True)
+@click.option(
+    "--directory",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("sim-run"),
+    show_default=True,
+    help="Where ports, socket and the machine's configuration are put.",
+)
+@click.option("--data", type=click.Path(path_type=Path), help="The machine's data directory; default DIRECTORY/data.")
+@click.option("--seconds", type=click.FloatRange(min=1.0), help="End the session after so long, done or not.")
+@click.option("--broker", type=click.IntRange(1, 65_535), default=1883, show_default=True, help="Port on 127.0.0.1.")
+@click.option("--console", "console_port", type=click.IntRange(1, 65_535), default=8080, show_default=True)
+@json_option
+def sim(
+    name: str,
+    seed: int,
+    directory: Path,
+    data: Path | None,
+    seconds: float | None,
+    broker: int,
+    console_port: int,
+    as_json: bool,
+) -> None:
+    """Be a machine's devices and crew in real time, on pseudo-terminals and UDP; judge the session at its end."""
+    begun_ns = now_ns()
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    try:
+        day = plan(load_scenario(name), seed)
+        rig = _rig(directory, data, broker, console_port)
+        config = directory / "controller.toml"
+        config.with_suffix(".new").write_text(config_text(day.scenario, rig), encoding="utf-8")
+        config.with_suffix(".new").replace(config)
+        click.echo(f"sim: waiting for a controller: firmground run --origin simulated --config {config}", err=True)
+        client = ConsoleClient(console_port)
+        with progress() as bar:
+            task = bar.add_task(day.scenario.name, total=1.0)
+            until_ns = None if seconds is None else begun_ns + round(seconds * 1e9)
+            session: Path | None = None
+            for done in live(day, rig, client, until_ns=until_ns, is_stopped=stopping.is_set):
+                bar.update(task, completed=done)
+                if session is None and done > 0.0:
+                    session = Path(client.state()["directory"])
+        assert session is not None, "a day that was lived through had a session"
+        verdict = judge(session, day.scenario, day.truth)
+        summary = summarize(session)
+    except FirmgroundError as error:
+        click.echo(f"firmground: {error}", err=True)
+        sys.exit(2)
+    _report(summary, verdict, as_json)
+
+
+def _rig(directory: Path, data: Path | None, broker: int, console_port: int) -> Rig:
+    directory = directory.resolve()
+    directory.mkdir(parents=True, exist_ok=True)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        autopilot_port = probe.getsockname()[1]
+    return Rig(
+        gnss=str(directory / "gnss"),
+        head=str(directory / "head"),
+        autopilot=f"udp://127.0.0.1:{autopilot_port}",
+        data=str((data or directory / "data").resolve()),
+        socket=str(directory / "core.sock"),
+        broker=("127.0.0.1", broker),
+        console_port=console_port,
+    )
+
+
+def _report(summary: SessionSummary, verdict: Verdict, as_json: bool) -> None:
     if as_json:
         print_json({**msgspec.to_builtins(summary), "oracle": msgspec.to_builtins(verdict)})
     else:

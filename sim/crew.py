@@ -26,8 +26,6 @@ from sim.scenario import Scenario
 
 OPERATOR, LEADER = "op-1", "tl-1"
 HEAD = "array"
-SETTLE_S = 8.0  # background part: longer than any profile's baseline and settling together
-PIECE_ON_S, PIECE_OFF_S = 0.5, 0.7
 LOWER_BOUND = 0.95  # of the computed smallest response: what noise takes off the lowest of several runs
 THRESHOLD_SHARE = 0.6
 
@@ -73,12 +71,14 @@ def calibration_of(scenario: Scenario) -> Calibration:
     )
 
 
-def function_check(scenario: Scenario, begin_s: float) -> tuple[CheckTimes, list[tuple[float, Action]]]:
+def function_check(
+    scenario: Scenario, begin_s: float, settle_s: float
+) -> tuple[CheckTimes, list[tuple[float, Action]]]:
     """A whole check from `begin_s` on: its times and requests."""
-    parts = [(begin_s, CheckPart.BACKGROUND), (begin_s + SETTLE_S, CheckPart.REFERENCE_ITEM)]
-    first = begin_s + SETTLE_S + 0.5
-    pieces = tuple(first + index * (PIECE_ON_S + PIECE_OFF_S) for index in range(scenario.head.channels))
-    path_s = pieces[-1] + PIECE_ON_S + PIECE_OFF_S
+    parts = [(begin_s, CheckPart.BACKGROUND), (begin_s + settle_s, CheckPart.REFERENCE_ITEM)]
+    first, step_s = begin_s + settle_s + 0.5, scenario.checks.piece_on_s + scenario.checks.piece_off_s
+    pieces = tuple(first + index * step_s for index in range(scenario.head.channels))
+    path_s = pieces[-1] + step_s
     parts.append((path_s, CheckPart.ALARM_PATH))
     script: list[tuple[float, Action]] = [(begin_s, lambda head: BeginCheck(person=OPERATOR, head=HEAD))]
     for time_s, part in parts:

@@ -17,7 +17,7 @@ from controller.session import Session
 from firmware_bridge.errors import ConfigError
 from firmware_bridge.records import FloatArray, IntArray, MonoNs
 from sim.autopilot import autopilot_bytes
-from sim.crew import PIECE_ON_S, Action, CheckTimes, calibrate, end_session, function_check
+from sim.crew import Action, CheckTimes, calibrate, end_session, function_check
 from sim.gnss import SECOND, receiver_bytes
 from sim.head import SimulatedHead, sample_frames
 from sim.machine_config import config_text
@@ -30,7 +30,6 @@ START_NS = 1_000 * SECOND  # the controller's monotonic clock when the world beg
 DAY_NS = 86_400 * SECOND
 UTC_FROM_NS = 1_767_225_600 * SECOND  # 2026-01-01; the seed chooses a second within the next year
 PLACING_ATTEMPTS = 1_000  # for one strewn target
-CALIBRATE_S, CHECK_S, PAUSE_S = 3.0, 5.0, 2.0
 
 
 class Truth(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -64,15 +63,16 @@ def plan(scenario: Scenario, seed: int) -> Day:
     random = np.random.Generator(np.random.PCG64(int.from_bytes(digest[:8], "little")))
     utc_ns = UTC_FROM_NS + int.from_bytes(digest[8:12], "little") % (365 * 86_400) * SECOND
     scenario = _with_strewn_targets(scenario, random)
-    opening, script = function_check(scenario, CHECK_S)
-    script.insert(0, (CALIBRATE_S, calibrate(scenario)))
-    motion = Motion(scenario, opening.end_s + PAUSE_S)
-    checks, end_s = [opening], motion.arrive_s + PAUSE_S
+    times = scenario.checks
+    opening, script = function_check(scenario, times.begin_s, times.settle_opening_s)
+    script.insert(0, (times.begin_s / 2, calibrate(scenario)))
+    motion = Motion(scenario, opening.end_s + times.pause_s)
+    checks, end_s = [opening], motion.arrive_s + times.pause_s
     if scenario.closing_check != "none":
-        closing, more = function_check(scenario, end_s)
+        closing, more = function_check(scenario, end_s, times.settle_closing_s)
         checks.append(closing)
         script += more
-        end_s = closing.end_s + PAUSE_S
+        end_s = closing.end_s + times.pause_s
     script.append((end_s, end_session()))
     until_s = end_s + 1.0
     truth, values = _samples(scenario, motion, checks, until_s, random)
@@ -164,7 +164,7 @@ def _samples(
     alive = np.ones(values.shape, dtype=np.bool_)
     for number, check in enumerate(checks):
         for under, from_s in enumerate(check.piece_from_s):
-            is_on = (times_s >= from_s) & (times_s < from_s + PIECE_ON_S)
+            is_on = (times_s >= from_s) & (times_s < from_s + scenario.checks.piece_on_s)
             values[is_on] += response_uv(scenario, np.abs(channels - under) * pitch, reference_m, 1.0, held_m)
         if number == 1 and scenario.closing_check == "bad":
             alive[times_s >= motion.arrive_s, scenario.head.channels // 2] = False

@@ -2,6 +2,8 @@
 
 import math
 
+import msgspec
+
 from sim.motion import ANTENNA_M, MOUNT_X_M
 from sim.scenario import GnssModel, Scenario, slow_sigma_m
 
@@ -9,12 +11,26 @@ ALARM_FLOOR_UV = 15.0
 LATENCY_ERROR_MS = 5.0
 AUTOPILOT_LATENCY_MS = 20.0
 RELATIVE_MARGIN_M = 0.001  # what the wire's resolution adds to the receiver's own white noise
+YAW_ACCELERATION_DEG_S2 = {"northward": 60.0, "serpentine": 240.0}  # a half turn between lanes is a tight one
 WINDOW_S = 3.5  # over which an operator would have watched how far a receiver wanders
 RADIUS_997 = math.sqrt(-2.0 * math.log(0.003))  # of a two-dimensional Gaussian, in sigmas an axis
 
 
-def config_text(scenario: Scenario) -> str:
-    """TOML text as `controller.config` reads it."""
+class Rig(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a live machine's links, records, broker and console are."""
+
+    gnss: str
+    head: str
+    autopilot: str
+    data: str
+    socket: str
+    broker: tuple[str, int]
+    console_port: int
+
+
+def config_text(scenario: Scenario, rig: Rig | None = None) -> str:
+    """TOML text as `controller.config` reads it; with the ports of a live machine where there is one."""
+    ports = {name: "" if rig is None else f'port = "{getattr(rig, name)}"\n' for name in ("gnss", "head", "autopilot")}
     world, gnss, head = scenario.world, scenario.gnss, scenario.head
     relative_m, drift_m_s = receiver_bounds(gnss)
     return f"""# Made for the simulated scenario {scenario.name}.
@@ -34,6 +50,7 @@ origin_altitude_m = {world.altitude_m}
 [vehicle]
 antenna_m = {list(ANTENNA_M)}
 slope_deg_max = 5.0
+yaw_acceleration_deg_s2_max = {YAW_ACCELERATION_DEG_S2[scenario.lanes.pattern]}
 
 [position]
 link = "gnss"
@@ -46,26 +63,42 @@ attitude_link = "autopilot"
 [[link]]
 name = "gnss"
 protocol = "gnss"
-latency_ms = {gnss.latency_ms}
+{ports["gnss"]}latency_ms = {gnss.latency_ms}
 latency_error_ms = {LATENCY_ERROR_MS}
 
 [[link]]
 name = "autopilot"
 protocol = "mavlink"
-system_id = 1
+{ports["autopilot"]}system_id = 1
 latency_ms = {AUTOPILOT_LATENCY_MS}
 latency_error_ms = {LATENCY_ERROR_MS}
 
 [[link]]
 name = "head"
 protocol = "head"
-
+{ports["head"]}
 [[head]]
 id = "array"
 link = "head"
 mount_m = [{MOUNT_X_M}, 0.0, {head.height_m}]
 nominal_radius_m = {head.detection_radius_m}
 alarm_floor = {ALARM_FLOOR_UV}
+{"" if rig is None else _running(rig)}"""
+
+
+def _running(rig: Rig) -> str:
+    return f"""
+[storage]
+directory = "{rig.data}"
+socket = "{rig.socket}"
+
+[mqtt]
+host = "{rig.broker[0]}"
+port = {rig.broker[1]}
+has_json = true
+
+[console]
+port = {rig.console_port}
 """
 
 

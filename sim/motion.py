@@ -10,11 +10,10 @@ import numpy as np
 
 from firmware_bridge.records import FloatArray
 from sim.earth import offsets_enu
-from sim.scenario import Scenario
+from sim.scenario import Lanes, Scenario
 
 ANTENNA_M = (0.0, 0.0, 2.0)
 MOUNT_X_M = 1.5
-RUN_IN_M = 3.5  # driven before and after each lane, outside the field
 ACCELERATION_M_S2 = 0.4
 CHECK_EAST_M = -4.0  # the check place lies beside the field, on ground nobody claims
 TURN_RADIUS_M = 2.0
@@ -36,17 +35,7 @@ class Route:
     """A path by its length along it: straight lanes joined by turns that swing out as far as they need."""
 
     def __init__(self, scenario: Scenario) -> None:
-        lanes = scenario.lanes
-        points = [(CHECK_EAST_M, -RUN_IN_M - MOUNT_X_M)]
-        for lane in range(lanes.count):
-            east = lane * lanes.spacing_m
-            south, north = -RUN_IN_M - MOUNT_X_M, lanes.length_m + RUN_IN_M - MOUNT_X_M
-            # Every lane is driven northward; the way back runs outside, west of the field.
-            points += [(east, south), (east, north)]
-            points += [(east, north + 3.0), (CHECK_EAST_M - 2.5, north + 3.0), (CHECK_EAST_M - 2.5, south - 4.0)]
-            points += [(east + lanes.spacing_m, south - 4.0)]
-        points[-1] = (CHECK_EAST_M, south - 4.0)
-        points.append((CHECK_EAST_M, south))
+        points = _northward(scenario.lanes) if scenario.lanes.pattern == "northward" else _serpentine(scenario.lanes)
         self._east, self._north, self._heading = _rounded(points)
         steps = np.hypot(np.diff(self._east), np.diff(self._north))
         self._along = np.concatenate([[0.0], np.cumsum(steps)])
@@ -59,6 +48,33 @@ class Route:
             np.interp(along_m, self._along, self._north),
             np.interp(along_m, self._along, self._heading),
         )
+
+
+def _northward(lanes: Lanes) -> list[tuple[float, float]]:
+    """Corners of the way from the check place through all lanes, each northward and back outside, and home again."""
+    south, north = -lanes.run_in_m - MOUNT_X_M, lanes.length_m + lanes.run_in_m - MOUNT_X_M
+    points = [(CHECK_EAST_M, south)]
+    for lane in range(lanes.count):
+        east = lane * lanes.spacing_m
+        points += [(east, south), (east, north)]
+        points += [(east, north + 3.0), (CHECK_EAST_M - 2.5, north + 3.0), (CHECK_EAST_M - 2.5, south - 4.0)]
+        points += [(east + lanes.spacing_m, south - 4.0)]
+    points[-1] = (CHECK_EAST_M, south - 4.0)
+    return [*points, (CHECK_EAST_M, south)]
+
+
+def _serpentine(lanes: Lanes) -> list[tuple[float, float]]:
+    """Corners of the way up one lane and down the next; the check place is where the first lane is run into."""
+    points = [(0.0, -lanes.run_in_m - MOUNT_X_M)]
+    # The head leads the antenna, so that it leaves the field before the turn and is straight again when it enters.
+    turns = (lanes.length_m + lanes.run_in_m + MOUNT_X_M, -lanes.run_in_m - MOUNT_X_M)
+    for lane in range(lanes.count):
+        east, end = lane * lanes.spacing_m, turns[lane % 2]
+        if lane == lanes.count - 1:
+            end = lanes.length_m + lanes.run_in_m - MOUNT_X_M if lane % 2 == 0 else MOUNT_X_M - lanes.run_in_m
+        points += [(east, points[-1][1])] if lane else []
+        points += [(east, end)]
+    return points
 
 
 class Motion:

@@ -62,12 +62,38 @@ class World(Section, frozen=True, kw_only=True):
 
 
 class Lanes(Section, frozen=True, kw_only=True):
-    """Parallel lanes along north, beginning at the origin, the next one to the east of the last."""
+    """
+    Parallel lanes along north, beginning at the origin, the next one to the east of the last.
+
+    pattern  : `northward`, each lane driven northward and back outside the field, west of it; `serpentine`, up one
+               lane and down the next, with a half turn between them
+    run_in_m : driven before and after each lane, outside the field
+    """
 
     count: Annotated[int, Meta(ge=1, le=200)]
     length_m: Annotated[float, Meta(ge=2.0, le=2000.0)]
     spacing_m: Positive
     speed_m_s: Annotated[float, Meta(gt=0.0, le=3.0)]
+    pattern: Literal["northward", "serpentine"] = "northward"
+    run_in_m: Annotated[float, Meta(ge=0.0, le=20.0)] = 3.5
+
+
+class Checks(Section, frozen=True, kw_only=True):
+    """
+    How long the people take over their checks; seconds.
+
+    begin_s              : from switching on until the opening check; calibrated halfway there
+    settle_opening_s, settle_closing_s : the background parts; the first longer than the profile's baseline and settling
+    piece_on_s, piece_off_s : how long the check piece lies under each coil, and on its way to the next
+    pause_s              : between check and driving
+    """
+
+    begin_s: Annotated[float, Meta(ge=1.0, le=600.0)] = 5.0
+    settle_opening_s: Annotated[float, Meta(ge=1.0, le=60.0)] = 8.0
+    settle_closing_s: Annotated[float, Meta(ge=1.0, le=60.0)] = 8.0
+    piece_on_s: Annotated[float, Meta(ge=0.1, le=60.0)] = 0.5
+    piece_off_s: Annotated[float, Meta(ge=0.1, le=60.0)] = 0.7
+    pause_s: Annotated[float, Meta(ge=0.0, le=60.0)] = 2.0
 
 
 class HeadModel(Section, frozen=True, kw_only=True):
@@ -123,6 +149,7 @@ class Scenario(Section, frozen=True, kw_only=True):
     lanes: Lanes
     head: HeadModel
     gnss: GnssModel
+    checks: Checks = Checks()
 
 
 def load_scenario(name: str) -> Scenario:

@@ -5,6 +5,7 @@ import sys
 import click
 
 from controller.cli.decode import decode
+from controller.cli.live import core, link, run
 from controller.cli.sessions import export, replay, verify
 from controller.cli.simulate import demo, simulate
 from controller.cli.survey import play
@@ -29,5 +30,5 @@ def main() -> None:
     """Controller software for humanitarian demining machines. It finds, places and records; it never clears."""
 
 
-for command in (demo, simulate, play, decode, replay, verify, export):
+for command in (core, demo, link, run, simulate, play, decode, replay, verify, export):
     main.add_command(command)

@@ -22,7 +22,7 @@ from controller.core.effects import (
 )
 from controller.core.reasons import Reason
 from controller.core.tiles import CELL_DMM, CELL_M2, TILE_CELLS, ByteArray, CellMark, unpack_cells
-from firmware_bridge.records import BoolArray
+from firmware_bridge.records import BoolArray, IntArray
 
 
 class CellState(enum.IntEnum):
@@ -107,13 +107,29 @@ class MapFold:
     @property
     def blocks(self) -> dict[int, str]:
         """Every opened block's state: `open`, `passed` or `voided`."""
-        return {number: self._block_state(number) for number in sorted(self._blocks)}
+        return {number: self.block_state(number) for number in sorted(self._blocks)}
+
+    def places(self, block: int | None) -> set[tuple[int, int]]:
+        """(tx, ty) of every tile that a block, or any block, has touched."""
+        return {(tx, ty) for number, tx, ty in self._tiles if block in (None, number)}
+
+    def reason_set(self, index: int) -> tuple[str, ...] | None:
+        """The reasons that tiles name by this index; None where that was not said yet."""
+        return self._reason_sets.get(index)
+
+    def spec(self, block: int) -> str | None:
+        """The specification a block was opened under; None for ground outside any block."""
+        return self._blocks[block].spec if block in self._blocks else None
+
+    def block_state(self, block: int) -> str:
+        """`open`, `passed` or `voided`, by the highest verdict."""
+        verdict = self._verdicts.get(block)
+        return "open" if verdict is None else verdict.state
 
     def tiles(self) -> Iterator[FoldedTile]:
         """The derived map, tile by tile, in order of (ty, tx)."""
-        places = sorted({(ty, tx) for _, tx, ty in self._tiles})
-        for ty, tx in places:
-            yield self._fold_tile(tx, ty)
+        for ty, tx in sorted((ty, tx) for tx, ty in self.places(None)):
+            yield self.tile(tx, ty)
 
     def totals(self) -> MapTotals:
         """Areas of the derived map."""
@@ -122,21 +138,12 @@ class MapFold:
         for tile in self.tiles():
             counts += np.bincount(tile.states.ravel(), minlength=len(CellState))
             reasons += np.bincount(tile.reasons.ravel(), minlength=len(Reason) + 1)
-        by_reason = {reason.label: _area(reasons[reason + 1]) for reason in reversed(Reason) if reasons[reason + 1]}
-        return MapTotals(
-            searched_m2=_area(counts[CellState.SEARCHED]),
-            provisional_m2=_area(counts[CellState.PROVISIONAL]),
-            research_due_m2=_area(counts[CellState.RESEARCH_DUE]),
-            signal_open_m2=_area(counts[CellState.SIGNAL_OPEN]),
-            out_of_spec_m2=by_reason,
-        )
+        return totals_of(counts, reasons)
 
-    def _block_state(self, block: int) -> str:
-        verdict = self._verdicts.get(block)
-        return "open" if verdict is None else verdict.state
-
-    def _fold_tile(self, tx: int, ty: int) -> FoldedTile:
+    def tile(self, tx: int, ty: int) -> FoldedTile:
         """
+        One tile of the derived map.
+
         Among blocks the best standing credit wins, since a later bad pass takes nothing away; voided ground comes
         before ground that was never in specification, since it is known to have been claimed once.
         """
@@ -151,7 +158,7 @@ class MapFold:
             reasons[bad] = self._primaries()[sets[bad]]
         for state in (CellState.RESEARCH_DUE, CellState.PROVISIONAL, CellState.SEARCHED):
             for block, tile in pieces:
-                if _STANDING[self._block_state(block)] is state:
+                if _STANDING[self.block_state(block)] is state:
                     states[unpack_cells(tile.cells)[0] == CellMark.CREDITED] = state
         reasons[states != CellState.OUT_OF_SPEC] = 0
         credit = (states == CellState.SEARCHED) | (states == CellState.PROVISIONAL)
@@ -177,6 +184,18 @@ class MapFold:
             near = (square <= radius_dmm**2) & (states != CellState.NOT_VISITED)
             states[near] = CellState.SIGNAL_OPEN
             reasons[near] = 0
+
+
+def totals_of(states: IntArray, reasons: IntArray) -> MapTotals:
+    """Areas from counts of cells: int64 by `CellState`, and by `Reason` value + 1 of the primary reason."""
+    by_reason = {reason.label: _area(reasons[reason + 1]) for reason in reversed(Reason) if reasons[reason + 1]}
+    return MapTotals(
+        searched_m2=_area(states[CellState.SEARCHED]),
+        provisional_m2=_area(states[CellState.PROVISIONAL]),
+        research_due_m2=_area(states[CellState.RESEARCH_DUE]),
+        signal_open_m2=_area(states[CellState.SIGNAL_OPEN]),
+        out_of_spec_m2=by_reason,
+    )
 
 
 def _area(cells: np.int64) -> float:

@@ -75,6 +75,11 @@ class RecordMaker:
         self._genesis = self._make(0, None, GENESIS, msgspec.to_builtins(info))
 
     @property
+    def seq(self) -> int:
+        """Number of the next record."""
+        return self._seq
+
+    @property
     def genesis(self) -> LedgerRecord:
         """The first record."""
         return self._genesis

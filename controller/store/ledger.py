@@ -5,7 +5,6 @@ Table `records` holds the chain as it was made (`controller.store.chain`); table
 compressed. Events of one turn, the changed tiles of one second, go in one transaction.
 """
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +15,7 @@ from controller.core.effects import AnyEvent
 from controller.core.tiles import TILE_CELLS
 from controller.store.chain import FORMAT, TILE, LedgerRecord, SessionInfo, decode_event, decode_fields
 from controller.store.compression import compress, decompress
+from controller.store.database import Connection, DatabaseError, connect
 from firmware_bridge.errors import StoreError
 
 FILE_NAME = "ledger.sqlite"
@@ -39,12 +39,12 @@ class LedgerWriter:
             raise StoreError(f"{path}: exists already; a ledger is never written anew")
         self._path = path
         try:
-            self._connection = sqlite3.connect(path, isolation_level=None)
+            self._connection = connect(path)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute(f"PRAGMA synchronous = {'FULL' if is_durable else 'OFF'}")
             self._connection.executescript(_SCHEMA)
             self._connection.execute(f"PRAGMA user_version = {FORMAT}")
-        except sqlite3.Error as error:
+        except DatabaseError as error:
             raise StoreError(f"{path}: cannot be created: {error}") from error
 
     def append(self, records: list[LedgerRecord]) -> None:
@@ -58,7 +58,7 @@ class LedgerWriter:
                 if record.cells is not None:
                     self._put_tile(record, record.cells)
             self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
+        except DatabaseError as error:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise StoreError(f"{self._path}: cannot be written: {error}") from error
@@ -73,6 +73,46 @@ class LedgerWriter:
             "INSERT OR REPLACE INTO tiles VALUES (?, ?, ?, ?, ?)",
             (body["block"], body["tx"], body["ty"], body["version"], compress(cells)),
         )
+
+
+class LedgerReader:
+    """Follows a ledger that is being written; raises `StoreError` where it cannot be read."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._connection = _open(directory)
+
+    def records_after(self, seq: int, count_max: int) -> list[LedgerRecord]:
+        """The next records, in order, without tiles' cells."""
+        query = "SELECT * FROM records WHERE seq > ? ORDER BY seq LIMIT ?"
+        try:
+            rows = self._connection.execute(query, (seq, count_max)).fetchall()
+        except DatabaseError as error:
+            raise StoreError(f"{self._directory / FILE_NAME}: cannot be read: {error}") from error
+        return [LedgerRecord(seq=row[0], kind=row[1], stored=bytes(row[2]), hash=bytes(row[3])) for row in rows]
+
+    def last_seq(self) -> int:
+        """Number of the last record; -1 before any."""
+        try:
+            (last,) = self._connection.execute("SELECT max(seq) FROM records").fetchone()
+        except DatabaseError as error:
+            raise StoreError(f"{self._directory / FILE_NAME}: cannot be read: {error}") from error
+        return -1 if last is None else int(last)
+
+    def tile(self, block: int, tx: int, ty: int) -> "StoredTile | None":
+        """The newest cells of a tile; None where there is none."""
+        query = "SELECT version, cells FROM tiles WHERE block = ? AND tx = ? AND ty = ?"
+        try:
+            row = self._connection.execute(query, (block, tx, ty)).fetchone()
+        except DatabaseError as error:
+            raise StoreError(f"{self._directory / FILE_NAME}: cannot be read: {error}") from error
+        if row is None:
+            return None
+        return StoredTile(block=block, tx=tx, ty=ty, version=row[0], cells=decompress(bytes(row[1]), TILE_BYTES))
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._connection.close()
 
 
 class StoredTile(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,7 +142,7 @@ def read_records(directory: Path) -> Iterator[LedgerRecord]:
         try:
             for seq, kind, stored, digest in connection.execute("SELECT * FROM records ORDER BY seq"):
                 yield LedgerRecord(seq=seq, kind=kind, stored=bytes(stored), hash=bytes(digest))
-        except (sqlite3.Error, TypeError) as error:
+        except (DatabaseError, TypeError) as error:
             raise StoreError(f"{directory / FILE_NAME}: cannot be read: {error}") from error
 
 
@@ -113,7 +153,7 @@ def read_tiles(directory: Path) -> Iterator[StoredTile]:
             for block, tx, ty, version, cells in connection.execute("SELECT * FROM tiles ORDER BY block, ty, tx"):
                 content = decompress(bytes(cells), TILE_BYTES)
                 yield StoredTile(block=block, tx=tx, ty=ty, version=version, cells=content)
-        except (sqlite3.Error, TypeError) as error:
+        except (DatabaseError, TypeError) as error:
             raise StoreError(f"{directory / FILE_NAME}: cannot be read: {error}") from error
 
 
@@ -140,7 +180,7 @@ def read_ledger_hash(directory: Path) -> str:
     with closing(_open(directory)) as connection:
         try:
             last = connection.execute("SELECT hash FROM records ORDER BY seq DESC LIMIT 1").fetchone()
-        except sqlite3.Error as error:
+        except DatabaseError as error:
             raise StoreError(f"{directory / FILE_NAME}: cannot be read: {error}") from error
     if last is None:
         raise StoreError(f"{directory / FILE_NAME}: holds no records")
@@ -155,15 +195,15 @@ def read_origins(directory: Path) -> tuple[str, ...]:
         raise StoreError(f"{directory}: a record cannot be decoded: {error}") from error
 
 
-def _open(directory: Path) -> sqlite3.Connection:
+def _open(directory: Path) -> Connection:
     path = directory / FILE_NAME
     if not path.is_file():
         raise StoreError(f"{directory}: is no session directory: it holds no {FILE_NAME}")
     try:
-        connection = sqlite3.connect(path)
+        connection = connect(path)
         connection.execute("PRAGMA query_only = 1")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-    except sqlite3.Error as error:
+    except DatabaseError as error:
         raise StoreError(f"{path}: is no ledger: {error}") from error
     if version != FORMAT:
         connection.close()

@@ -69,23 +69,25 @@ class RawLogWriter:
     def __init__(self, directory: Path, *, is_durable: bool = True) -> None:
         path = directory / FILE_NAME
         try:
-            self._file = path.open("xb")
+            self._file = path.open("xb", buffering=0)
         except OSError as error:
             raise StoreError(f"{path}: cannot be created: {error.strerror}") from error
+        self._path = path
         self._is_durable = is_durable
         self._crc = 0
+        self._size = 0
         self._chunk = RecordBuilder()
+        self._finished: list[bytes] = []
         self._first_ns = self._last_ns = 0
         self._sequence = 0
-        self._write(MAGIC)
         start = RecordBuilder()
         Header(profile="firmground", library="firmground").write(start)
         Schema(id=1, name="firmground.RawInputs", encoding="", data=b"").write(start)
         Channel(id=1, topic="inputs", message_encoding="msgpack", metadata={}, schema_id=1).write(start)
-        self._write(_built(start))
+        self._finished.append(MAGIC + _built(start))
 
     def append(self, now_ns: int, message: bytes) -> None:
-        """Log one encoded turn; it is in the file after the next `sync`."""
+        """Log one encoded turn, in memory until the next `sync`."""
         if self._chunk.count == 0:
             self._first_ns = now_ns
         self._last_ns = now_ns
@@ -97,19 +99,28 @@ class RawLogWriter:
             self._finish_chunk()
 
     def sync(self) -> None:
-        """Everything appended so far is in the file, and on the disk where the log is durable."""
+        """
+        Everything appended so far is in the file, and on the disk where the log is durable.
+
+        Raises `StoreError` where the disk refuses; then nothing is lost, and `sync` may be called again.
+        """
         self._finish_chunk()
-        self._file.flush()
-        if self._is_durable:
-            os.fsync(self._file.fileno())
+        try:
+            while self._finished:
+                self._write(self._finished[0])
+                del self._finished[0]
+            if self._is_durable:
+                os.fsync(self._file.fileno())
+        except OSError as error:
+            raise StoreError(f"{self._path}: cannot be written: {error.strerror}") from error
 
     def close(self) -> None:
         """End the file properly."""
-        self._finish_chunk()
+        self.sync()
         end = RecordBuilder()
         DataEnd(data_section_crc=self._crc).write(end)
         Footer(summary_start=0, summary_offset_start=0, summary_crc=0).write(end)
-        self._write(_built(end) + MAGIC)
+        self._finished.append(_built(end) + MAGIC)
         self.sync()
         self._file.close()
 
@@ -126,11 +137,20 @@ class RawLogWriter:
             uncompressed_crc=zlib.crc32(content),
             uncompressed_size=len(content),
         ).write(record)
-        self._write(_built(record))
+        self._finished.append(_built(record))
 
     def _write(self, content: bytes) -> None:
+        """All of it or, where the disk refuses, nothing; raises OSError."""
+        written = 0
+        try:
+            while written < len(content):
+                written += self._file.write(content[written:])
+        except OSError:
+            self._file.truncate(self._size)
+            self._file.seek(self._size)
+            raise
+        self._size += written
         self._crc = zlib.crc32(content, self._crc)
-        self._file.write(content)
 
 
 class _BoundedFile(io.BytesIO):

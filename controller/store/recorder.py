@@ -35,25 +35,39 @@ class Recorder:
         self._waiting: list[LedgerRecord] = [self._maker.genesis]
 
     def record(self, raw: RawInputs, effects: Effects) -> None:
-        """One turn: its inputs into the raw log, its events into the ledger by the second, alarms at once."""
+        """One turn, written where it is due; raises `StoreError`, after which `commit` may be tried again."""
+        if self.take(raw, effects):
+            self.commit()
+
+    def take(self, raw: RawInputs, effects: Effects) -> bool:
+        """One turn, into memory; True where `commit` is due: each second, and at once for alarms and requests."""
         message = encode_inputs(raw)
         self._raw_log.append(raw.now_ns, message)
         self._waiting += self._maker.take(message, raw.now_ns, effects)
-        if effects.is_commit:
-            self._raw_log.sync()
-        if effects.is_commit or any(isinstance(event, AlarmRaised) for event in effects.events):
-            self._commit()
+        is_alarm = any(isinstance(event, AlarmRaised) for event in effects.events)
+        return effects.is_commit or is_alarm or bool(raw.requests)
+
+    def commit(self) -> None:
+        """
+        Write what was taken: logged inputs first, then the records that name them.
+
+        Raises `StoreError` where the disk refuses; nothing is lost by that, and `commit` may be called again.
+        """
+        self._raw_log.sync()
+        if self._waiting:
+            self._ledger.append(self._waiting)
+            self._waiting = []
+
+    @property
+    def last_seq(self) -> int:
+        """Number of the last record made."""
+        return self._maker.seq - 1
 
     def close(self) -> None:
         """Everything is in its place; the files are closed."""
+        self.commit()
         self._raw_log.close()
-        self._commit()
         self._ledger.close()
-
-    def _commit(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        if waiting:
-            self._ledger.append(waiting)
 
 
 def config_digest(config_text: str) -> str:

@@ -305,7 +305,7 @@ def test_the_same_seed_gives_the_same_record_under_any_hash_seed(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--scenario", "absent"], "there are first-lane, lanes"),
+        (["--scenario", "absent"], "there are demo, first-lane, lanes"),
         (["--scenario", "first-lane", "--seed", "-1"], "--seed"),
         (["--scenario", "first-lane", "--faults", "x"], "--faults"),
     ],

@@ -1,0 +1,1 @@
+"""Ports and reconnecting links: the only I/O of the bridge."""
