@@ -67,6 +67,7 @@ def simulate(name: str, seed: int, out: Path | None, as_json: bool) -> None:
 @click.option("--seconds", type=click.FloatRange(min=1.0), help="End the session after so long, done or not.")
 @click.option("--broker", type=click.IntRange(1, 65_535), default=1883, show_default=True, help="Port on 127.0.0.1.")
 @click.option("--console", "console_port", type=click.IntRange(1, 65_535), default=8080, show_default=True)
+@click.option("--quiet", is_flag=True, help="Do not say what to start next.")
 @json_option
 def sim(
     name: str,
@@ -76,6 +77,7 @@ def sim(
     seconds: float | None,
     broker: int,
     console_port: int,
+    quiet: bool,
     as_json: bool,
 ) -> None:
     """Be a machine's devices and crew in real time, on pseudo-terminals and UDP; judge the session at its end."""
@@ -89,7 +91,8 @@ def sim(
         config = directory / "controller.toml"
         config.with_suffix(".new").write_text(config_text(day.scenario, rig), encoding="utf-8")
         config.with_suffix(".new").replace(config)
-        click.echo(f"sim: waiting for a controller: firmground run --origin simulated --config {config}", err=True)
+        if not quiet:
+            click.echo(f"sim: waiting for a controller: firmground run --origin simulated --config {config}", err=True)
         client = ConsoleClient(console_port)
         with progress() as bar:
             task = bar.add_task(day.scenario.name, total=1.0)

@@ -1,22 +1,20 @@
 """`firmground core`, `link` and `run`: the running system's processes."""
 
 import logging
-import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import click
 
+from controller.cli.process import start, stop_all
 from controller.config import read_config
 from controller.core.inputs import Origin
 from controller.daemon.main import run_core
 from controller.link.main import run_link
 
 RESTART_S = 1.0  # before a process that ended is started again
-STOP_S_MAX = 10.0
 
 config_option = click.option(
     "--config", "config", type=click.Path(path_type=Path), required=True, help="The machine's TOML file."
@@ -77,23 +75,6 @@ def run(config: Path, origin: str) -> None:
                     processes[name] = start(commands[name])
     finally:
         stop_all(*processes.values())
-
-
-def start(arguments: list[str], **options: object) -> subprocess.Popen[bytes]:
-    """A command of this program as a process in a group of its own: Ctrl-C reaches only whoever started it."""
-    return subprocess.Popen([sys.executable, "-m", "controller.cli", *arguments], process_group=0, **options)  # type: ignore[call-overload, no-any-return]
-
-
-def stop_all(*processes: subprocess.Popen[bytes]) -> None:
-    """SIGTERM to all, in order, each given time to end in order; then SIGKILL."""
-    for process in processes:
-        if process.poll() is None:
-            os.kill(process.pid, signal.SIGTERM)
-        try:
-            process.wait(STOP_S_MAX)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def _log_to_stderr(name: str) -> None:

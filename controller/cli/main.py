@@ -4,11 +4,14 @@ import sys
 
 import click
 
+from controller.cli.broker import broker
 from controller.cli.decode import decode
+from controller.cli.demo import demo
 from controller.cli.live import core, link, run
 from controller.cli.sessions import export, replay, verify
-from controller.cli.simulate import demo, simulate
+from controller.cli.simulate import sim, simulate
 from controller.cli.survey import play
+from controller.cli.watch import watch
 from firmware_bridge.errors import FirmgroundError
 
 
@@ -30,5 +33,5 @@ def main() -> None:
     """Controller software for humanitarian demining machines. It finds, places and records; it never clears."""
 
 
-for command in (core, demo, link, run, simulate, play, decode, replay, verify, export):
+for command in (demo, run, core, link, sim, watch, simulate, play, decode, replay, verify, export, broker):
     main.add_command(command)

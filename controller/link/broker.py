@@ -70,7 +70,8 @@ class BrokerConnection:
         self._client.on_message = lambda _client, _data, message: received(
             message.topic, bytes(message.payload), message.retain
         )
-        self._socket: socket.socket | None = None
+        self._client.on_socket_close = lambda _client, _data, _socket: self._unwatch()
+        self._descriptor: int | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._answer: asyncio.Future[str | None] | None = None
         self._misc: asyncio.Task[None] | None = None
@@ -90,9 +91,9 @@ class BrokerConnection:
             raise ServiceError(f"{where}: {error}") from error
         connected = self._client.socket()
         assert isinstance(connected, socket.socket), "it has just been connected, over plain TCP"
-        self._socket = connected
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # paho leaves Nagle on: 40 ms spikes
-        self._loop.add_reader(self._socket, self._read)
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # paho leaves Nagle on: 40 ms spikes
+        self._descriptor = connected.fileno()
+        self._loop.add_reader(self._descriptor, self._read)
         self._misc = asyncio.create_task(self._look_after())
         self._flush()
         try:
@@ -139,16 +140,14 @@ class BrokerConnection:
 
     def _flush(self) -> None:
         """Write what waits; where the network does not take it all, go on when it does."""
-        if self._socket is None or self._loop is None:
-            return
-        if self._client.want_write():
+        if self._client.want_write() and self._descriptor is not None:
             self._check(self._client.loop_write())
-        if self._socket is None:
+        if self._descriptor is None or self._loop is None:
             return
         if self._client.want_write():
-            self._loop.add_writer(self._socket, self._flush)
+            self._loop.add_writer(self._descriptor, self._flush)
         else:
-            self._loop.remove_writer(self._socket)
+            self._loop.remove_writer(self._descriptor)
 
     async def _look_after(self) -> None:
         while True:
@@ -160,13 +159,19 @@ class BrokerConnection:
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS or self._client.socket() is None:
             self._end(paho.error_string(code) if code else "the broker hung up")
 
+    def _unwatch(self) -> None:
+        """Before the descriptor is closed, by paho or by us: its number may soon be another's."""
+        if self._descriptor is not None and self._loop is not None:
+            self._loop.remove_reader(self._descriptor)
+            self._loop.remove_writer(self._descriptor)
+        self._descriptor = None
+
     def _end(self, why: str) -> None:
-        if self._socket is not None and self._loop is not None:
-            self._loop.remove_reader(self._socket)
-            self._loop.remove_writer(self._socket)
+        self._unwatch()
+        left = self._client.socket()
+        if left is not None:
             with contextlib.suppress(OSError):
-                self._socket.close()
-            self._socket = None
+                left.close()
         if self._misc is not None:
             self._misc.cancel()
         if self._answer is not None and not self._answer.done():

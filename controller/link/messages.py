@@ -14,6 +14,7 @@ from controller.core.geometry import Plane
 from controller.core.timebase import MS
 from controller.store.chain import LedgerRecord, RecordFields
 
+ROOT = "firmground/v1"
 SCHEMA = 1
 STATE_VALID_MS = 1_000
 SUMMARY_VALID_MS = 30_000

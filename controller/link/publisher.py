@@ -19,14 +19,13 @@ from controller.link import messages
 from controller.link.board import Board
 from controller.link.broker import BrokerConnection, Will
 from controller.link.follower import Follower
-from controller.link.messages import Context, Envelope
+from controller.link.messages import ROOT, Context, Envelope
 from controller.store.chain import TILE, LedgerRecord, RecordFields
 from controller.store.compression import compress
 from controller.store.cursors import Cursors
 from controller.store.ledger import LedgerReader
 from firmware_bridge.errors import FirmgroundError, ServiceError, StoreError
 
-ROOT = "firmground/v1"
 LIVE_S = 0.2
 SUMMARY_S = 5.0
 RECONNECT_S = 0.7  # and up to as much again: back within 2 s of the broker's return
