@@ -1,0 +1,63 @@
+// What the record's short names mean, for people. Order of the states: the larger is the worse.
+
+export const STATES = [
+  { name: "searched", colour: [47, 98, 186] },
+  { name: "provisional", colour: [64, 190, 200] },
+  { name: "not visited", hatch: true },
+  { name: "out of spec", colour: [118, 122, 128] },
+  { name: "research due", colour: [240, 136, 30] },
+  { name: "signal open", colour: [214, 31, 49] },
+];
+
+const REASONS = {
+  not_checked: "no passed function check",
+  check_expired: "the function check is too old",
+  check_failed: "the function check failed",
+  paused: "paused",
+  record_backlog: "the record is behind",
+  loop_overrun: "the controller was late",
+  sample_gap: "samples are missing",
+  too_fast: "too fast",
+  attitude_unknown: "roll and pitch unknown",
+  heading_unknown: "heading unknown",
+  clock_unsynced: "head clock not known well enough",
+  position_error: "position error",
+  fix_class: "no RTK fix",
+  fix_stale: "fixes too far apart",
+  base_changed: "base station changed",
+  position_jump: "position jumped",
+  no_fix: "no position",
+  signal_present: "signal present",
+  alarm_path_unproven: "lamp and buzzer do not answer",
+  recovering: "recovering from saturation",
+  baseline_unsettled: "baseline settling",
+  noise_unknown: "noise unknown",
+  noise_high: "noise too high",
+  saturated: "saturated",
+  head_fault: "head fault",
+  head_silent: "head silent",
+};
+
+const UNITS = {
+  position_error: "m", too_fast: "m/s", fix_stale: "s", clock_unsynced: "ms", head_silent: "s",
+  record_backlog: "s", loop_overrun: "s", check_expired: "h", sample_gap: "m", heading_unknown: "°",
+};
+
+const number = (value) => (Math.abs(value) < 10 ? value.toFixed(2) : value.toFixed(0));
+
+/** One reason as a sentence: "position error 0.31 m, limit 0.05 m". */
+export function reasonInWords({ reason, value, limit }) {
+  const unit = UNITS[reason] ? ` ${UNITS[reason]}` : "";
+  let words = REASONS[reason] ?? reason.replaceAll("_", " ");
+  if (value !== null) words += ` ${number(value)}${unit}`;
+  if (value !== null && limit !== null) words += `, limit ${number(limit)}${unit}`;
+  return words;
+}
+
+/** An age as people say it; null is unknown. */
+export function ageInWords(milliseconds) {
+  if (milliseconds === null) return "never";
+  if (milliseconds < 950) return `${(milliseconds / 1000).toFixed(1)} s`;
+  if (milliseconds < 90_000) return `${Math.round(milliseconds / 1000)} s`;
+  return `${Math.round(milliseconds / 60_000)} min`;
+}
