@@ -29,6 +29,7 @@ from firmware_bridge.records import (
     TimeQuery,
 )
 
+SILENCE_NS_MAX = SECOND  # a head that says nothing for this long is silent
 QUERY_NS = SECOND  # between time queries
 QUERY_FIRST_NS = SECOND // 10  # while the clock has too few replies
 REQUEST_NS = SECOND  # between requests for a dictionary

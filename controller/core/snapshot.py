@@ -9,10 +9,12 @@ import math
 import numpy as np
 
 from controller.core.alarms import AlarmState
-from controller.core.effects import HeadSnapshot, Snapshot
+from controller.core.effects import HeadSnapshot, ReasonValue, Snapshot
 from controller.core.geometry import to_dmm
+from controller.core.reasons import Reason
+from controller.core.sampling import SILENCE_NS_MAX
 from controller.core.state import HeadState, State
-from controller.core.timebase import MS
+from controller.core.timebase import MS, SECOND
 from firmware_bridge.records import FloatArray, MonoNs
 
 INTERVAL_NS = 50 * MS
@@ -56,6 +58,7 @@ def _head_snapshot(state: State, head: HeadState, now_ns: MonoNs) -> HeadSnapsho
     head.shown_signal = None
     count = len(head.channels)
     radius_m = (head.head.nominal_radius_m,) * count if head.block is None else head.block.radius_m
+    silence_ns = None if head.last_arrival_ns is None else now_ns - head.last_arrival_ns
     part = None if head.check is None or head.check.part is None else head.check.part.value
     return HeadSnapshot(
         head=head.head.id,
@@ -65,12 +68,21 @@ def _head_snapshot(state: State, head: HeadState, now_ns: MonoNs) -> HeadSnapsho
         signal=(None,) * count if shown is None else _known(shown),
         threshold=() if detector is None else tuple(detector.threshold.tolist()),
         sigma=() if detector is None else _known(detector.sigma),
-        age_ns=None if head.last_arrival_ns is None else now_ns - head.last_arrival_ns,
-        reasons=head.credit,
+        age_ns=silence_ns,
+        reasons=_reasons(head, silence_ns),
         block=None if head.block is None else head.block.number,
         check=None if head.check is None else head.check.number,
         check_part=part,
     )
+
+
+def _reasons(head: HeadState, silence_ns: int | None) -> tuple[ReasonValue, ...] | None:
+    """As last announced; a head that has fallen silent since then does not wait for the next second to say so."""
+    silent = Reason.HEAD_SILENT.label
+    if silence_ns is None or silence_ns <= SILENCE_NS_MAX or any(r.reason == silent for r in head.credit or ()):
+        return head.credit
+    said = ReasonValue(reason=silent, value=silence_ns / SECOND, limit=SILENCE_NS_MAX / SECOND)
+    return (said, *(head.credit or ()))
 
 
 def _known(values: FloatArray) -> tuple[float | None, ...]:

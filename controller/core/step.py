@@ -24,7 +24,7 @@ from controller.core.placing import place_pending
 from controller.core.reasons import Reason, labels, members
 from controller.core.requests import end_block, take_request
 from controller.core.rules import Measured
-from controller.core.sampling import command_head, cut_signal, identify, output_answered, take_samples
+from controller.core.sampling import SILENCE_NS_MAX, command_head, cut_signal, identify, output_answered, take_samples
 from controller.core.snapshot import take_snapshot
 from controller.core.state import HeadState, Outbox, State
 from controller.core.timebase import SECOND, ClockReply
@@ -41,7 +41,6 @@ from firmware_bridge.records import (
     TimeReply,
 )
 
-SILENCE_NS_MAX = SECOND  # a head that says nothing for this long is silent
 JUMP_HOLD_NS = 2 * SECOND  # after a jump, until fixes may carry credit again
 
 

@@ -28,6 +28,9 @@ _WORDS = {
     errno.EADDRINUSE: "is taken by another program",
     errno.ECONNREFUSED: "refuses the connection; nobody listens there",
     errno.EIO: "has gone; was it unplugged?",
+    errno.ECONNRESET: "has gone; the other end hung up",
+    errno.EHOSTUNREACH: "cannot be reached; is it on this network and switched on?",
+    errno.ETIMEDOUT: "cannot be reached; is it on this network and switched on?",
 }
 _LINE_VMIN = 6
 

@@ -1,0 +1,103 @@
+"""Links whose ports come and go: found again, counted all along, never an exception."""
+
+import select
+from itertools import pairwise
+
+import pytest
+
+from firmware_bridge.errors import PortError
+from firmware_bridge.io.link import RETRY_NS_MAX, RETRY_NS_MIN, Link
+from sim.pty import SerialDevice
+
+SECOND = 1_000_000_000
+
+
+@pytest.fixture
+def link(tmp_path):
+    link = Link("head", str(tmp_path / "head"), 115_200)
+    yield link
+    link.close()
+
+
+def read(link, now_ns):
+    assert select.select([link.fileno()], [], [], 2.0)[0]
+    return link.read(now_ns)
+
+
+def test_a_port_that_is_missing_at_the_start_is_opened_when_it_appears(link, tmp_path):
+    """Until then the status says why, and reading and writing do no harm."""
+    assert not link.tend(0)
+    assert "is not there" in link.status.trouble
+    assert link.read(1) == b""
+    link.write(b"lost", 1)
+    assert link.status.bytes_refused == 4
+    device = SerialDevice(tmp_path / "head")
+    assert not link.tend(RETRY_NS_MIN - 1), "not before its time"
+    assert link.tend(RETRY_NS_MIN)
+    assert link.status.trouble is None
+    assert link.status.is_open
+    device.unplug()
+
+
+def test_a_device_that_returns_as_another_tty_is_found_by_its_stable_name(link, tmp_path):
+    """Plugged in again it is /dev/ttyUSB1 and no longer /dev/ttyUSB0; its name under by-id is the same."""
+    device = SerialDevice(tmp_path / "head")
+    first = (tmp_path / "head").resolve()
+    assert link.tend(0)
+    device.send(b"before")
+    assert read(link, 1) == b"before"
+    keep = SerialDevice(tmp_path / "other")  # takes the next number, so that the old one is not given again
+    device.unplug()
+    assert read(link, 2) == b""
+    assert link.fileno() is None
+    assert "has gone" in link.status.trouble
+    second_other = SerialDevice(tmp_path / "another")
+    device.plug()
+    assert (tmp_path / "head").resolve() != first
+    assert link.tend(2 + RETRY_NS_MIN)
+    device.send(b"after")
+    assert read(link, 3) == b"after"
+    assert (link.status.opened, link.status.bytes_in, link.status.last_byte_ns) == (2, 11, 3)
+    for each in (device, keep, second_other):
+        each.unplug()
+
+
+def test_pauses_between_attempts_double_up_to_a_limit_and_begin_anew_after_bytes(link, tmp_path, monkeypatch):
+    """A port that stays away is asked for every two seconds; one that worked is tried again at once."""
+    attempts = []
+
+    def refuse(name, baud):
+        attempts.append(now_ns)
+        raise PortError(f"{name}: is not there")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("firmware_bridge.io.link.open_port", refuse)
+        for now_ns in range(0, 12 * SECOND, 10_000_000):
+            link.tend(now_ns)
+    pauses = [later - earlier for earlier, later in pairwise(attempts)]
+    assert pauses[:4] == [RETRY_NS_MIN, 2 * RETRY_NS_MIN, 4 * RETRY_NS_MIN, 8 * RETRY_NS_MIN]
+    assert pauses[-1] == RETRY_NS_MAX
+    device = SerialDevice(tmp_path / "head")
+    now_ns = 20 * SECOND
+    assert link.tend(now_ns)
+    device.send(b"x")
+    read(link, now_ns)
+    device.unplug()
+    read(link, now_ns)
+    device.plug()
+    assert link.tend(now_ns + RETRY_NS_MIN)
+    device.unplug()
+
+
+def test_a_full_port_refuses_and_counts(link, tmp_path):
+    """What the line does not take is counted, never waited for."""
+    device = SerialDevice(tmp_path / "head")
+    assert link.tend(0)
+    for _ in range(100):
+        link.write(bytes(4096), 0)
+    assert link.status.bytes_out + link.status.bytes_refused == 409_600
+    assert link.status.bytes_refused > 0
+    device.unplug()
+    for _ in range(2):
+        link.write(b"gone", 1)
+    assert not link.status.is_open
