@@ -36,6 +36,7 @@ from firmware_bridge.errors import ServiceError
 
 CLIENTS_MAX = 4
 WAITING_MAX = 64  # requests taken and not yet in a turn; people ask a few times a minute
+SEND_BYTES = 65_536  # what a client may leave unread: one to two seconds
 PACKETS_A_TURN = 16  # of one client, so that no client can hold the loop
 _CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
 
@@ -101,6 +102,7 @@ class Desk:
                     connection.send(encode(Refused(why=why)))
                 connection.close()
                 continue
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
             self._accepted += 1
             self._clients[connection.fileno()] = _Client(connection=connection, identity=self._accepted)
             self._watch(connection.fileno())
