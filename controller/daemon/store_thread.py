@@ -116,7 +116,7 @@ class StoreThread:
             self._written = turn.number
             if self._recorder.take(turn.raw, turn.effects):
                 self._commit(turn.number)
-            if not self._is_lost:
+            if not self._is_lost and self._queue.empty():
                 self._oldest_ns = None
         self._close()
 

@@ -39,12 +39,15 @@ class LedgerWriter:
             raise StoreError(f"{path}: exists already; a ledger is never written anew")
         self._path = path
         try:
+            # SQLite gives its files the mode of the database, and makes that 0644: a reader of the same group under
+            # another user must be able to write `-shm`, and this writer must go on where such a reader made it.
+            path.touch(mode=0o660, exist_ok=False)
             self._connection = connect(path)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute(f"PRAGMA synchronous = {'FULL' if is_durable else 'OFF'}")
             self._connection.executescript(_SCHEMA)
             self._connection.execute(f"PRAGMA user_version = {FORMAT}")
-        except DatabaseError as error:
+        except (DatabaseError, OSError) as error:
             raise StoreError(f"{path}: cannot be created: {error}") from error
 
     def append(self, records: list[LedgerRecord]) -> None:
