@@ -20,7 +20,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from firmware_bridge.errors import ServiceError
 
 KEEPALIVE_S = 10
-CONNECT_S_MAX = 5.0
+CONNECT_S_MAX = 3.0
 MISC_S = 1.0  # how often paho looks after pings
 QUEUE_MAX = 100  # QoS 1 messages within paho at once; the publisher keeps fewer in flight
 
@@ -38,7 +38,7 @@ class BrokerConnection:
 
     acknowledged(number) : the broker has taken a QoS 1 message
     received(topic, payload, is_retained) : a subscribed message came
-    was_refused : the broker is there and did not take this client, perhaps for its version of the protocol
+    was_refused : something is there and did not take this client, perhaps for its version of the protocol
     """
 
     def __init__(
@@ -100,6 +100,7 @@ class BrokerConnection:
             async with asyncio.timeout(CONNECT_S_MAX):
                 refusal = await self._answer
         except TimeoutError as error:
+            self.was_refused = True
             self.close()
             raise ServiceError(f"{where}: does not answer") from error
         if refusal is not None:
