@@ -62,7 +62,7 @@ function showCredit(snapshot, isBlind, age, silentMs) {
     const why = silentMs !== null && silentMs > STALE_MS ? "link is silent" : latest?.reason ?? "no connection";
     section.className = "unknown";
     section.innerHTML = "<div class=big>Unknown</div>";
-    section.append(`${why}, last heard ${ageInWords(age)} ago`);
+    section.append(age === null ? `${why}, nothing heard yet` : `${why}, last heard ${ageInWords(age)} ago`);
     return;
   }
   const reasons = new Map();

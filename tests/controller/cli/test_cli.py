@@ -100,31 +100,3 @@ def test_decode_of_nothing_known_says_so(tmp_path):
     done = firmground("decode", path)
     assert done.returncode == 2
     assert "--link" in done.stderr
-
-
-def test_the_demo_ends_by_itself_with_a_true_summary(tmp_path):
-    """Headless, as one object, within its time."""
-    done = firmground(
-        "demo", "--scenario", "first-lane", "--headless", "--seconds", 60, "--json", "--out", tmp_path / "s"
-    )
-    assert done.returncode == 0, done.stderr
-    summary = one_object(done)
-    assert summary["oracle"]["over_claimed_m2"] == 0.0
-    assert summary["searched_m2"] > 15.0
-
-
-def test_the_demo_draws_its_map_with_legend_and_warning(tmp_path):
-    """Every state has its letter; the fixed line stands below."""
-    done = firmground("demo", "--scenario", "first-lane", "--out", tmp_path / "s")
-    assert done.returncode == 0
-    assert "searched is not cleared" in done.stdout
-    assert "ssss" in done.stdout
-    assert "╱╱╱╱" in done.stdout
-    assert "!" in done.stdout
-
-
-def test_a_demo_that_takes_too_long_is_stopped(tmp_path):
-    """Exit 2 and one line; the session that was cut is there to be looked at."""
-    done = firmground("demo", "--scenario", "lanes", "--seconds", 1, "--out", tmp_path / "s")
-    assert done.returncode == 2
-    assert "not done after 1 s" in done.stderr

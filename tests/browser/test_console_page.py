@@ -1,0 +1,119 @@
+"""The console in a real browser: what stands on the screen, and what it becomes when something is gone."""
+
+import shutil
+
+import pytest
+
+from tests.live_rig import Machine, eventually
+
+sync_api = pytest.importorskip("playwright.sync_api")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium; make setup installs it where it can")
+SOON_MS = 15_000
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory):
+    """A running machine whose check piece goes from coil to coil."""
+    machine = Machine(tmp_path_factory.mktemp("browser"))
+    machine.start_core()
+    machine.start("link")
+    machine.begin()
+    eventually(machine.console.is_online, why=machine.log("link"))
+    yield machine
+    machine.close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_api.sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required"]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser, machine):
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.set_default_timeout(SOON_MS)
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(f"http://127.0.0.1:{machine.console_port}/")
+    yield page
+    assert errors == []
+    page.close()
+
+
+def expect(page, selector, text):
+    sync_api.expect(page.locator(selector)).to_contain_text(text, timeout=SOON_MS)
+
+
+def test_what_is_simulated_says_so_and_the_legend_warns(page):
+    """The mark above everything (P8); the fixed line under the map; every state by name."""
+    expect(page, "#origin", "SIMULATED")
+    expect(page, "#legend", "searched is not cleared")
+    for state in ("searched", "provisional", "not visited", "out of spec", "research due", "signal open"):
+        expect(page, "#legend", state)
+
+
+def test_why_ground_does_not_count_is_a_sentence(page):
+    """No check has passed: the reason in words; speed against its limit; fix class and age."""
+    expect(page, "#credit", "Not counting")
+    expect(page, "#credit", "no passed function check")
+    expect(page, "#motion", "of 1.2 m/s")
+    expect(page, "#motion", "fixed")
+    expect(page, "#links", "open")
+
+
+def test_a_request_is_made_in_a_persons_name_and_answered(page):
+    """Without an id code nothing is asked; with one the answer says that it is recorded."""
+    page.fill("#person", "")
+    page.click("#pause")
+    expect(page, "#answer", "Enter your id code first")
+    page.fill("#person", "op-7")
+    page.click("#pause")
+    expect(page, "#answer", "Recorded")
+    expect(page, "#pause", "Resume credit")
+    page.click("#pause")
+    expect(page, "#pause", "Pause credit")
+
+
+def test_an_anomaly_is_shown_and_acknowledged(page, machine):
+    """The check piece under a coil, outside any check: listed, heard, still open (P2)."""
+    expect(page, "#alarm", "open anomal")
+    page.fill("#person", "op-7")
+    page.locator("#alarm li button").last.click()
+    expect(page, "#alarm ul", "heard: op-7")
+    expect(page, "#alarm", "open anomal")
+
+
+def test_the_map_shows_the_ground_and_the_hatch(page):
+    """Pixels: hazard hatch where nothing was visited; the tiles that were fetched are painted."""
+    page.wait_for_function("performance.getEntriesByType('resource').some(entry => entry.name.includes('api/tile'))")
+    colours = page.evaluate(
+        """() => {
+            const canvas = document.getElementById('map');
+            const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+            const seen = new Set();
+            for (let at = 0; at < data.length; at += 4) seen.add(data.slice(at, at + 3).join());
+            return [...seen];
+        }"""
+    )
+    assert "27,26,16" in colours, "the hatch's ground"
+    assert "176,138,0" in colours, "the hatch's lines"
+    assert {"118,122,128", "214,31,49"} & set(colours), "ground out of spec, or around an open signal"
+
+
+def test_when_link_is_gone_everything_is_unknown(page, machine):
+    """The last picture is never taken for the present (P3); the page is back when link is."""
+    expect(page, "#credit", "Not counting")
+    machine.kill("link")
+    expect(page, "#credit", "Unknown")
+    expect(page, "#credit", "link is silent")
+    expect(page, "#motion", "unknown")
+    machine.start("link")
+    expect(page, "#credit", "Not counting")
+    machine.kill("core")
+    expect(page, "#credit", "Unknown")
+    expect(page, "#credit", "core has gone")
