@@ -33,7 +33,7 @@ recorded: setup
 	$(BIN)/pytest -m recorded $(ARGS)
 
 bench: setup
-	$(BIN)/python -P tests/bench.py $(ARGS)
+	$(BIN)/python -m tests.bench $(ARGS)
 
 picture: setup
 	$(BIN)/python -P docs/picture.py docs/map.svg

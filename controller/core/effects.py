@@ -326,7 +326,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     The state that screens show, twenty times a second; newest wins. Ages in ns, None where nothing was ever received.
 
     position_dmm   : of the antenna, in the plane      antenna_m : x forward, y left in the vehicle frame
-    sounding       : alarms whose signal is present     unacknowledged : alarms nobody has heard yet
+    sounding       : alarms whose signal is present     unacknowledged : how many alarms nobody has heard yet
     speed_limit_m_s: the profile's
     """
 
@@ -344,7 +344,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     heads: tuple[HeadSnapshot, ...]
     alarms: int
     sounding: tuple[int, ...]
-    unacknowledged: tuple[int, ...]
+    unacknowledged: int
     is_paused: bool
     is_ended: bool
     lateness_ns: int

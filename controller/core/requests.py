@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from controller.core import checks
-from controller.core.alarms import NEXT, AlarmInput
+from controller.core.alarms import NEXT, AlarmInput, AlarmState
 from controller.core.checks import CheckRun
 from controller.core.detection import Thresholds
 from controller.core.effects import (
@@ -226,6 +226,7 @@ def _acknowledge(state: State, request: AcknowledgeAlarm, now_ns: MonoNs, out: O
     alarm = state.alarms.get(request.alarm)
     if alarm is None:
         return f"there is no alarm {request.alarm}"
+    state.alarms_heard += alarm.state in (AlarmState.SOUNDING, AlarmState.RAISED)
     alarm.state = NEXT[alarm.state, AlarmInput.ACKNOWLEDGED]
     utc_ns = state.utc_ns(now_ns)
     out.events.append(AlarmAcknowledged(mono_ns=now_ns, utc_ns=utc_ns, alarm=request.alarm, person=request.person))

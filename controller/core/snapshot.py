@@ -8,7 +8,6 @@ import math
 
 import numpy as np
 
-from controller.core.alarms import AlarmState
 from controller.core.effects import HeadSnapshot, ReasonValue, Snapshot
 from controller.core.geometry import to_dmm
 from controller.core.reasons import Reason
@@ -18,7 +17,6 @@ from controller.core.timebase import MS, SECOND
 from firmware_bridge.records import FloatArray, MonoNs
 
 INTERVAL_NS = 50 * MS
-_UNHEARD = (AlarmState.SOUNDING, AlarmState.RAISED)
 
 
 def take_snapshot(state: State, now_ns: MonoNs) -> Snapshot | None:
@@ -43,8 +41,8 @@ def take_snapshot(state: State, now_ns: MonoNs) -> Snapshot | None:
         antenna_m=(antenna[0], antenna[1]),
         heads=tuple(_head_snapshot(state, head, now_ns) for head in state.heads),
         alarms=len(state.alarms),
-        sounding=tuple(alarm.number for alarm in state.alarms.values() if alarm.is_sounding),
-        unacknowledged=tuple(alarm.number for alarm in state.alarms.values() if alarm.state in _UNHEARD),
+        sounding=tuple(head.alarm.number for head in state.heads if head.alarm is not None),
+        unacknowledged=len(state.alarms) - state.alarms_heard,
         is_paused=state.is_paused,
         is_ended=state.is_ended,
         lateness_ns=state.lateness_ns,

@@ -118,6 +118,7 @@ class State(msgspec.Struct, kw_only=True, eq=False):
     attitude_clock: EpochClock | None
     plane: Plane | None = None
     alarms: dict[int, Alarm] = {}
+    alarms_heard: int = 0
     is_paused: bool = False
     base_station: str | None = None
     is_base_changed: bool = False  # to the session's end: no check has a known point to pass yet

@@ -1,0 +1,232 @@
+"""
+Serial byte to alarm decision, through the running core: from the last byte of a frame with a signal written to a
+pseudo-terminal until the command for lamp and buzzer can be read there. Beside it, in the same run, the floor: an
+epoll loop in a process of its own that answers each read with as many bytes.
+
+The core carries the reference load meanwhile: 16 channels at 100 Hz, GNSS at 10 Hz, 100 MAVLink messages a second.
+"""
+
+import http.client
+import os
+import select
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import tty
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from firmware_bridge.codec.head import HostCommandDecoder, encode, encode_samples
+from firmware_bridge.io.ports import parse_address
+from firmware_bridge.records import DictionaryRequest, OutputCommand, OutputReply, SampleBlock, TimeQuery, TimeReply
+from sim.head import DICTIONARY_ID, dictionary_of
+from sim.inproc import plan
+from sim.pty import SerialDevice
+from sim.scenario import load_scenario
+from tests.live_rig import Machine, eventually
+
+ROUNDS = 1_000
+FRAME_NS = 20_000_000  # two samples at 100 Hz
+SETTLE_FRAMES = 500
+LATE_S = 1.0
+SIGNAL_UV = 200.0
+ECHO = """
+import os, select, sys
+port = os.open(sys.argv[1], os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY)
+poll = select.epoll()
+poll.register(port, select.EPOLLIN)
+os.write(port, b"!")
+while True:
+    poll.poll()
+    os.write(port, os.read(port, 65536))
+"""
+
+
+def percentiles(seconds: list[float]) -> tuple[float, float, float]:
+    """p50, p99 and p99.9 in milliseconds."""
+    return tuple(float(np.percentile(seconds, share)) * 1e3 for share in (50, 99, 99.9))
+
+
+def echo_times() -> list[float]:
+    """The floor: a frame's bytes to a process that waits by epoll, and back."""
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    process = subprocess.Popen([sys.executable, "-c", ECHO, os.ttyname(slave)])
+    times = []
+    try:
+        os.read(master, 1)
+        for _ in range(ROUNDS):
+            begun = time.perf_counter()
+            os.write(master, bytes(80))
+            os.read(master, 100)
+            times.append(time.perf_counter() - begun)
+            time.sleep(FRAME_NS / 2e9)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(master)
+        os.close(slave)
+    return times
+
+
+class _Head:
+    """A head on a pseudo-terminal that raises a signal in every other frame, and measures the answer."""
+
+    def __init__(self, machine: Machine, port: SerialDevice) -> None:
+        self._dictionary = dictionary_of(machine.scenario)
+        self._port = port
+        self._decoder = HostCommandDecoder()
+        self._sequence = 0
+        self._random = np.random.default_rng(1)
+        self._begun_ns = time.monotonic_ns()
+
+    def frame(self, signal_uv: float) -> bytes:
+        """The next two samples of every channel."""
+        channels = len(self._dictionary.channels)
+        values = self._random.normal(0.0, 1.0, (2, channels))
+        values[:, 3] += signal_uv
+        rows = np.arange(self._sequence, self._sequence + 2, dtype=np.int64)
+        self._sequence += 2
+        now_ns = time.monotonic_ns() - self._begun_ns
+        return encode_samples(
+            SampleBlock(
+                dictionary_id=DICTIONARY_ID,
+                sequence=rows,
+                device_time_ns=np.array([now_ns - 10_000_000, now_ns], dtype=np.int64),
+                values=values,
+                status=np.zeros(2, dtype=np.int64),
+            ),
+            self._dictionary,
+        )
+
+    def hear(self, until_s: float, wanted: bool | None) -> float | None:
+        """Answer commands until the lamp is commanded as wanted, or until the time is over; when that was."""
+        while (left := until_s - time.perf_counter()) > 0:
+            if not select.select([self._port.fileno()], [], [], left)[0]:
+                return None
+            payload, now = self._port.receive(), time.perf_counter()
+            hit = None
+            for command in self._decoder.feed(payload):
+                match command:
+                    case DictionaryRequest():
+                        self._port.send(encode(self._dictionary))
+                    case TimeQuery():
+                        reply = TimeReply(token=command.token, device_time_ns=time.monotonic_ns() - self._begun_ns)
+                        self._port.send(encode(reply))
+                    case OutputCommand():
+                        is_on = command.lamp_on
+                        self._port.send(encode(OutputReply(token=command.token, lamp_on=is_on, buzzer_on=is_on)))
+                        hit = now if is_on == wanted else hit
+            if hit is not None:
+                return hit
+        return None
+
+    def run(self) -> list[float]:
+        """Settle, then a signal in every other frame: seconds from its last byte to the lamp's command."""
+        times = []
+        due = time.perf_counter()
+        for number in range(SETTLE_FRAMES + 2 * ROUNDS):
+            due += FRAME_NS / 1e9
+            self.hear(due, None)
+            is_signal = number >= SETTLE_FRAMES and number % 2 == 1
+            frame = self.frame(SIGNAL_UV if is_signal else 0.0)
+            begun = time.perf_counter()
+            self._port.send(frame)
+            if is_signal:
+                at = self.hear(begun + LATE_S, True)
+                times.append(LATE_S if at is None else at - begun)
+        return times
+
+
+def core_times(*, is_link_busy: bool, is_disk_busy: bool) -> list[float]:
+    """The same path through the core, while link and disk do what is said."""
+    scenario = load_scenario("demo")
+    head = msgspec.structs.replace(scenario.head, channels=16)
+    with tempfile.TemporaryDirectory() as folder:
+        machine = Machine(Path(folder), head=head)
+        stopping = threading.Event()
+        helpers: list[subprocess.Popen[bytes]] = []
+        try:
+            machine.start_core()
+            if is_link_busy:
+                machine.start_broker()
+                machine.start("link")
+            device = SerialDevice(Path(machine.rig.head))
+            threading.Thread(target=_others, args=(machine, stopping), daemon=True).start()
+            if is_link_busy:
+                eventually(machine.console.is_online)
+                threading.Thread(target=_read_stream, args=(machine.console_port, stopping), daemon=True).start()
+            if is_disk_busy:
+                helpers.append(subprocess.Popen([sys.executable, "-c", _FILL_DISK, str(machine.data)]))
+            return _Head(machine, device).run()
+        finally:
+            stopping.set()
+            for helper in helpers:
+                helper.kill()
+                helper.wait()
+            machine.close()
+
+
+_FILL_DISK = """
+import os, sys
+path = os.path.join(sys.argv[1], "ballast")
+block = os.urandom(4 << 20)
+while True:
+    with open(path, "wb", buffering=0) as file:
+        for _ in range(16):
+            file.write(block)
+            os.fsync(file.fileno())
+"""
+
+
+def _others(machine: Machine, stopping: threading.Event) -> None:
+    """GNSS and autopilot, the latter five times over: position and attitude at 100 messages a second."""
+    day = plan(machine.scenario, 1)
+    receiver = SerialDevice(Path(machine.rig.gnss))
+    autopilot = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    begun = time.perf_counter()
+    for at_ns, link, payload in day.arrivals:
+        if link == "head":
+            continue
+        if stopping.wait(max(0.0, at_ns / 1e9 - (time.perf_counter() - begun))):
+            break
+        if link == "gnss":
+            receiver.send(payload)
+        else:
+            for _ in range(5):
+                autopilot.sendto(payload, parse_address(machine.rig.autopilot))
+    receiver.unplug()
+    autopilot.close()
+
+
+def _read_stream(port: int, stopping: threading.Event) -> None:
+    """A console that shows everything."""
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    connection.request("GET", "/api/stream")
+    answer = connection.getresponse()
+    while not stopping.is_set() and answer.read(4096):
+        pass
+
+
+def measure(console: Console) -> None:
+    """Run all and print one table."""
+    table = Table(title="Serial byte to alarm decision, ms (smaller is better)", title_justify="left")
+    for column in ("", "p50", "p99", "p99.9", "p50 against the floor"):
+        table.add_column(column, justify="left" if not column else "right")
+    floor = percentiles(echo_times())
+    cases = [
+        ("floor: bare epoll echo", floor),
+        ("core, link not running", percentiles(core_times(is_link_busy=False, is_disk_busy=False))),
+        ("core, link busy with broker and console", percentiles(core_times(is_link_busy=True, is_disk_busy=False))),
+        ("core, link busy, store saturated", percentiles(core_times(is_link_busy=True, is_disk_busy=True))),
+    ]
+    for name, (p50, p99, p999) in cases:
+        table.add_row(name, f"{p50:.2f}", f"{p99:.2f}", f"{p999:.2f}", f"{p50 / floor[0]:.1f} x")
+    console.print(table)
