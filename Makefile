@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
 
-.PHONY: setup demo test lint bench recorded picture clean
+.PHONY: setup demo test lint packages bench recorded picture clean
 
 setup: $(STAMP)
 
@@ -26,8 +26,11 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: lint
+test: lint packages
 	$(BIN)/pytest -n 2 $(ARGS)
+
+packages:
+	@sh deploy/install-test-packages.sh
 
 recorded: setup
 	$(BIN)/pytest -m recorded $(ARGS)
@@ -35,8 +38,9 @@ recorded: setup
 bench: setup
 	$(BIN)/python -m tests.bench $(ARGS)
 
-picture: setup
-	$(BIN)/python -P docs/picture.py docs/map.svg
+# The README's picture, taken anew: run it whenever the console looks different.
+picture: setup packages
+	$(BIN)/python docs/screenshot.py docs/console.png
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -29,13 +29,18 @@ _log = logging.getLogger(__name__)
 
 
 class Loop:
-    """Owns ports, timer and clients while it runs; everything is built and handed in by `controller.daemon.main`."""
+    """
+    Owns ports, timer and clients while it runs; everything is built and handed in by `controller.daemon.main`.
+
+    heads : the links that detector heads speak on
+    """
 
     def __init__(
         self,
         *,
         engine: Engine,
         links: tuple[Link, ...],
+        heads: frozenset[str],
         store: StoreThread,
         desk: Desk,
         notifier: Notifier,
@@ -45,6 +50,7 @@ class Loop:
     ) -> None:
         self._engine = engine
         self._links = {link.name: link for link in links}
+        self._heads = heads
         self._store = store
         self._desk = desk
         self._notifier = notifier
@@ -68,6 +74,11 @@ class Loop:
             while not self._is_ended:
                 # A person's request that waits gets a turn of its own at once.
                 chunks = self._gather(0.0 if self._desk.waiting else None)
+                from_heads = [chunk for chunk in chunks if chunk.link in self._heads]
+                if 0 < len(from_heads) < len(chunks):
+                    # An alarm that is in these bytes must not wait for the decoding of a fix.
+                    self._turn(self._now_ns(), 0, from_heads)
+                    chunks = [chunk for chunk in chunks if chunk.link not in self._heads]
                 now_ns = self._now_ns()
                 self._turn(now_ns, ticker.lateness_ns(now_ns), chunks)
                 if now_ns // 1_000_000_000 != second:

@@ -54,22 +54,31 @@ def run_core(config_path: Path, origin: Origin) -> Path:
             is_durable=True,
             previous_head=coming.previous_head,
         )
-        _run_loop(engine, recorder, links, desk, coming)
+        heads = frozenset(head.link for head in config.head)
+        _run_loop(engine, recorder, links, heads, desk, coming)
     finally:
         desk.close()
     return coming.directory
 
 
-def _run_loop(engine: Engine, recorder: Recorder, links: tuple[Link, ...], desk: Desk, coming: NextSession) -> None:
+def _run_loop(
+    engine: Engine,
+    recorder: Recorder,
+    links: tuple[Link, ...],
+    heads: frozenset[str],
+    desk: Desk,
+    coming: NextSession,
+) -> None:
     notifier = Notifier.from_environment()
     wakeup = _wake_on_signals()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    store = StoreThread(recorder)
     granted = set_up_realtime()
+    store = StoreThread(recorder)  # inherits the priority: descheduled, it would keep the interpreter from the loop
     _log.info("session %s in %s: %s", coming.session, coming.directory, "; ".join(granted))
     loop = Loop(
         engine=engine,
         links=links,
+        heads=heads,
         store=store,
         desk=desk,
         notifier=notifier,

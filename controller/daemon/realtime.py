@@ -21,8 +21,7 @@ def set_up_realtime() -> tuple[str, ...]:
 
 def _raise_priority() -> str:
     try:
-        # Threads and processes started later, the store's among them, begin with an ordinary priority.
-        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(PRIORITY))
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
         resource.setrlimit(resource.RLIMIT_RTTIME, (SPIN_US_MAX, SPIN_US_MAX))
     except (OSError, ValueError) as error:
         return f"ordinary priority: {error}"
