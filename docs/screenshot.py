@@ -9,7 +9,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-READY = "parseFloat(document.querySelector('#totals tr:nth-child(2) td:last-child')?.textContent) > 14"  # provisional
+READY = "parseFloat(document.querySelector('#totals tr:nth-child(2) td:last-child')?.textContent) > 21"  # provisional
 
 
 def main(path: Path) -> None:
@@ -28,7 +28,7 @@ def main(path: Path) -> None:
                     executable_path=chromium,
                     args=["--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required"],
                 )
-                page = browser.new_page(viewport={"width": 1280, "height": 800})
+                page = browser.new_page(viewport={"width": 1280, "height": 900})
                 page.set_default_timeout(60_000)
                 while True:  # link serves a moment after the address is known
                     try:
@@ -39,6 +39,7 @@ def main(path: Path) -> None:
                 page.click("#sound")
                 page.fill("#person", "op-1")
                 page.wait_for_function(READY)
+                page.evaluate("document.querySelector('aside').scrollTop = 0")
                 page.screenshot(path=path)
                 browser.close()
         finally:

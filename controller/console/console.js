@@ -218,6 +218,7 @@ element("pause").addEventListener("click", () => ask({ request: "set_paused", is
 element("sound").addEventListener("click", () => { sound.isOn = !sound.isAudible; sound.unlock(); });
 element("person").value = localStorage.getItem("person") ?? "";
 element("person").addEventListener("change", (event) => localStorage.setItem("person", event.target.value));
-addEventListener("pointerdown", () => sound.unlock(), { once: true });
+// Any first touch may turn sound on; the button turns it on or off by itself.
+addEventListener("pointerdown", (event) => { if (event.target !== element("sound")) sound.unlock(); }, { once: true });
 showLegend();
 show();

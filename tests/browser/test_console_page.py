@@ -88,6 +88,15 @@ def test_an_anomaly_is_shown_and_acknowledged(page, machine):
     expect(page, "#alarm", "open anomal")
 
 
+def test_the_alarm_sound_says_whether_it_can_be_heard(page):
+    """Off until somebody touches it, on with a touch, off with another (the machine's own buzzer is core's)."""
+    expect(page, "#sound", "Sound OFF: touch")
+    page.click("#sound")
+    expect(page, "#sound", "Sound on")
+    page.click("#sound")
+    expect(page, "#sound", "Sound OFF: touch")
+
+
 COLOURS = """() => {
     const canvas = document.getElementById('map');
     const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
