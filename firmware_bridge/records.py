@@ -183,10 +183,57 @@ class OutputReply(Record, frozen=True, kw_only=True, tag="output_reply"):
 
 
 class SelfTestReply(Record, frozen=True, kw_only=True, tag="self_test_reply"):
-    """Result of a self-test: per channel whether it passed."""
+    """Result of a self-test: per channel, at least one, whether it passed; None where the head did not test it."""
 
     token: int
-    passed: tuple[bool, ...]
+    passed: tuple[bool | None, ...]
+
+
+class HelloReply(Record, frozen=True, kw_only=True, tag="hello_reply"):
+    """The head's choice among the versions that the hello with the same token offered; None: it speaks none of them."""
+
+    token: int
+    version: int | None
+
+
+class PulseStamp(Record, frozen=True, kw_only=True, tag="pulse_stamp"):
+    """The head's clock at the edge of a time pulse on its input; `pulse` counts edges and wraps at 2**32."""
+
+    pulse: int
+    device_time_ns: int
+
+
+class LeaseState(enum.Enum):
+    """What the motion relay behind a head does."""
+
+    OFF = "off"  # the head has no relay, or its lease is not switched on
+    STOPPED = "stopped"  # open; only a hand at the vehicle closes it, and only while a lease runs
+    PERMITTED = "permitted"  # closed
+
+
+class LeaseStop(enum.Enum):
+    """Why a motion relay is open."""
+
+    START = "start"  # nobody has resumed since the head started
+    EXPIRED = "expired"  # no grant came in time
+    WITHDRAWN = "withdrawn"  # the host gave the lease up
+    LOCAL = "local"  # the head itself stopped: a fault, a switch, a clock that went back
+
+
+class LeaseStatus(Record, frozen=True, kw_only=True, tag="lease_status"):
+    """
+    The head's motion lease, in answer to each grant and whenever its state changes.
+
+    sequence     : of the grant last taken; a grant that was refused is answered with another one's number. While
+                   `OFF`, of the grant that this answers
+    remaining_ms : how long the lease still runs, rounded up; 0 means none runs
+    stop         : why it stopped, None unless `STOPPED`
+    """
+
+    sequence: int
+    remaining_ms: int
+    state: LeaseState
+    stop: LeaseStop | None
 
 
 class DictionaryRequest(Record, frozen=True, kw_only=True, tag="dictionary_request"):
@@ -211,6 +258,24 @@ class SelfTestRequest(Record, frozen=True, kw_only=True, tag="self_test_request"
     """Host to head: run the self-test and report."""
 
     token: int
+
+
+class HostHello(Record, frozen=True, kw_only=True, tag="host_hello"):
+    """Host to head: the protocol versions that the host speaks, at least one, each 1 to 255; choose one."""
+
+    token: int
+    versions: tuple[int, ...]
+
+
+class LeaseGrant(Record, frozen=True, kw_only=True, tag="lease_grant"):
+    """
+    Host to head: the motion relay may stay closed for `duration_ms` from receipt, at most 1,000; 0 withdraws the lease.
+
+    It never closes a relay: that takes a hand at the vehicle. `sequence` rises with every grant, wrapping at 2**32.
+    """
+
+    sequence: int
+    duration_ms: int
 
 
 class LinkStats(Record, frozen=True, kw_only=True, tag="link_stats"):

@@ -5,21 +5,27 @@ Every payload begins with the protocol version and the message type; integers ar
 the dictionary that describes their channels, so that no sample is ever read with another head's scale.
 """
 
-import math
 import struct
 from collections.abc import Callable
 
 import numpy as np
 
+from firmware_bridge.codec import head_messages as messages
 from firmware_bridge.codec.framing import FrameSplitter, encode_frame
+from firmware_bridge.codec.head_dictionary import dictionary_body, read_dictionary
+from firmware_bridge.codec.head_messages import DEVICE_US_MAX, MalformedError
 from firmware_bridge.records import (
     DictionaryRequest,
-    HeadChannel,
     HeadDictionary,
     HeadStatus,
+    HelloReply,
+    HostHello,
+    LeaseGrant,
+    LeaseStatus,
     LinkStats,
     OutputCommand,
     OutputReply,
+    PulseStamp,
     Record,
     SampleBlock,
     SelfTestReply,
@@ -30,65 +36,85 @@ from firmware_bridge.records import (
 )
 
 VERSION = 1
+VERSIONS = (VERSION,)  # all that this codec speaks
 
 DICTIONARY_REQUEST = 0x01
 TIME_QUERY = 0x02
 OUTPUT_COMMAND = 0x03
 SELF_TEST_REQUEST = 0x04
+HELLO = 0x05
+LEASE_GRANT = 0x0A
 DICTIONARY = 0x81
 TIME_REPLY = 0x82
 OUTPUT_REPLY = 0x83
 SELF_TEST_REPLY = 0x84
 SAMPLES = 0x85
 STATUS = 0x86
+HELLO_REPLY = 0x87
+PULSE = 0x88
+LEASE_STATUS = 0x8A
 
 NO_READING = -(2**31)  # a count that stands for none
 COUNT_MAX = 2**31 - 1
-NO_GATE = 0xFFFF_FFFF
-NO_TEMPERATURE = -(2**15)
-DEVICE_US_MAX = (2**63 - 1) // 1_000  # device times beyond this do not fit int64 nanoseconds
-
-_LAMP, _BUZZER = 1, 2
-_IS_FAULTY, _LAMP_ON, _BUZZER_ON = 1, 2, 4
-_IS_SIMULATED = 1
 
 _HEADER = struct.Struct("<BB")
-_TOKEN = struct.Struct("<I")
-_OUTPUT = struct.Struct("<IB")
-_TIME_REPLY = struct.Struct("<IQ")
 _SAMPLES = struct.Struct("<IIBB")
-_STATUS = struct.Struct("<IhHB")
-_DICTIONARY = struct.Struct("<IBd")
-_CHANNEL = struct.Struct("<dIhhh")
 
 
-class _MalformedError(ValueError):
-    """A good frame whose content cannot be used; counted, and never seen outside this module."""
+def choose_version(offered: tuple[int, ...]) -> int | None:
+    """A head's answer to a hello: the highest version that both speak, None where there is none."""
+    return max(set(offered) & set(VERSIONS), default=None)
 
 
 def encode(record: Record) -> bytes:
     """Any message but samples as one frame; raises TypeError for a record that the protocol does not carry."""
+    message = _host_message(record) or _head_message(record)
+    if message is None:
+        raise TypeError(f"the head protocol does not carry {type(record).__name__}")
+    kind, body = message
+    return _frame(kind, body)
+
+
+def _host_message(record: Record) -> tuple[int, bytes] | None:
+    """Type and body of what a host says."""
     match record:
         case DictionaryRequest():
-            return _frame(DICTIONARY_REQUEST, b"")
+            return DICTIONARY_REQUEST, b""
         case TimeQuery():
-            return _frame(TIME_QUERY, _TOKEN.pack(record.token))
+            return TIME_QUERY, messages.token_body(record)
         case OutputCommand():
-            return _frame(OUTPUT_COMMAND, _OUTPUT.pack(record.token, _output_bits(record.lamp_on, record.buzzer_on)))
+            return OUTPUT_COMMAND, messages.output_body(record)
         case SelfTestRequest():
-            return _frame(SELF_TEST_REQUEST, _TOKEN.pack(record.token))
-        case HeadDictionary():
-            return _frame(DICTIONARY, _dictionary_body(record))
-        case TimeReply():
-            return _frame(TIME_REPLY, _TIME_REPLY.pack(record.token, record.device_time_ns // 1_000))
-        case OutputReply():
-            return _frame(OUTPUT_REPLY, _OUTPUT.pack(record.token, _output_bits(record.lamp_on, record.buzzer_on)))
-        case SelfTestReply():
-            return _frame(SELF_TEST_REPLY, _TOKEN.pack(record.token) + bytes([len(record.passed), *record.passed]))
-        case HeadStatus():
-            return _frame(STATUS, _status_body(record))
+            return SELF_TEST_REQUEST, messages.token_body(record)
+        case HostHello():
+            return HELLO, messages.hello_body(record)
+        case LeaseGrant():
+            return LEASE_GRANT, messages.grant_body(record)
         case _:
-            raise TypeError(f"the head protocol does not carry {type(record).__name__}")
+            return None
+
+
+def _head_message(record: Record) -> tuple[int, bytes] | None:
+    """Type and body of what a head says."""
+    match record:
+        case HeadDictionary():
+            return DICTIONARY, dictionary_body(record)
+        case TimeReply():
+            return TIME_REPLY, messages.time_reply_body(record)
+        case OutputReply():
+            return OUTPUT_REPLY, messages.output_body(record)
+        case SelfTestReply():
+            return SELF_TEST_REPLY, messages.self_test_body(record)
+        case HeadStatus():
+            return STATUS, messages.status_body(record)
+        case HelloReply():
+            return HELLO_REPLY, messages.hello_reply_body(record)
+        case PulseStamp():
+            return PULSE, messages.pulse_body(record)
+        case LeaseStatus():
+            return LEASE_STATUS, messages.lease_body(record)
+        case _:
+            return None
 
 
 def encode_samples(block: SampleBlock, dictionary: HeadDictionary) -> bytes:
@@ -157,7 +183,7 @@ class _MessageDecoder:
             return None
         try:
             return decode(payload[_HEADER.size :])
-        except (_MalformedError, struct.error, UnicodeDecodeError):
+        except (MalformedError, struct.error):
             self._malformed += 1
             return None
 
@@ -169,11 +195,14 @@ class HeadDecoder(_MessageDecoder):
         super().__init__()
         self._decoders = {
             DICTIONARY: self._take_dictionary,
-            TIME_REPLY: _time_reply,
-            OUTPUT_REPLY: _output_reply,
-            SELF_TEST_REPLY: _self_test_reply,
+            TIME_REPLY: messages.read_time_reply,
+            OUTPUT_REPLY: messages.read_output_reply,
+            SELF_TEST_REPLY: messages.read_self_test,
             SAMPLES: self._samples,
-            STATUS: _status,
+            STATUS: messages.read_status,
+            HELLO_REPLY: self._hello_reply,
+            PULSE: messages.read_pulse,
+            LEASE_STATUS: messages.read_lease,
         }
         self._dictionary_id: int | None = None
         self._scale = np.empty(0)
@@ -184,10 +213,18 @@ class HeadDecoder(_MessageDecoder):
         return self._dictionary_id is None
 
     def _take_dictionary(self, body: bytes) -> HeadDictionary:
-        dictionary = _dictionary(body)
+        dictionary = read_dictionary(body)
         self._dictionary_id = dictionary.dictionary_id
         self._scale = np.array([channel.scale for channel in dictionary.channels])
         return dictionary
+
+    def _hello_reply(self, body: bytes) -> HelloReply | None:
+        """A version that this codec does not speak was never offered: counted as unknown, and never guessed at."""
+        reply = messages.read_hello_reply(body)
+        if reply.version is not None and reply.version not in VERSIONS:
+            self._unknown += 1
+            return None
+        return reply
 
     def _samples(self, body: bytes) -> SampleBlock | None:
         dictionary_id, sequence, count, channels = _SAMPLES.unpack_from(body)
@@ -196,10 +233,10 @@ class HeadDecoder(_MessageDecoder):
             return None
         kind = _sample_type(channels)
         if count == 0 or channels != len(self._scale) or len(body) != _SAMPLES.size + count * kind.itemsize:
-            raise _MalformedError
+            raise MalformedError
         samples = np.frombuffer(body, dtype=kind, offset=_SAMPLES.size)
         if int(samples["time_us"].max()) > DEVICE_US_MAX:
-            raise _MalformedError
+            raise MalformedError
         counts = samples["counts"]
         values = counts * self._scale
         values[counts == NO_READING] = np.nan
@@ -218,10 +255,12 @@ class HostCommandDecoder(_MessageDecoder):
     def __init__(self) -> None:
         super().__init__()
         self._decoders = {
-            DICTIONARY_REQUEST: _dictionary_request,
-            TIME_QUERY: lambda body: TimeQuery(token=_token(body)),
-            OUTPUT_COMMAND: _output_command,
-            SELF_TEST_REQUEST: lambda body: SelfTestRequest(token=_token(body)),
+            DICTIONARY_REQUEST: messages.read_dictionary_request,
+            TIME_QUERY: messages.read_time_query,
+            OUTPUT_COMMAND: messages.read_output_command,
+            SELF_TEST_REQUEST: messages.read_self_test_request,
+            HELLO: messages.read_hello,
+            LEASE_GRANT: messages.read_grant,
         }
 
 
@@ -232,148 +271,3 @@ def _frame(kind: int, body: bytes) -> bytes:
 def _sample_type(channels: int) -> np.dtype[np.void]:
     """One sample on the wire: device microseconds, status bits, counts."""
     return np.dtype([("time_us", "<u8"), ("status", "<u2"), ("counts", "<i4", (channels,))])
-
-
-def _exact(layout: struct.Struct, body: bytes) -> tuple[int, ...]:
-    if len(body) != layout.size:
-        raise _MalformedError
-    return layout.unpack(body)
-
-
-def _token(body: bytes) -> int:
-    return _exact(_TOKEN, body)[0]
-
-
-def _dictionary_request(body: bytes) -> DictionaryRequest:
-    if body:
-        raise _MalformedError
-    return DictionaryRequest()
-
-
-def _output_bits(lamp_on: bool, buzzer_on: bool) -> int:
-    return (_LAMP if lamp_on else 0) | (_BUZZER if buzzer_on else 0)
-
-
-def _output_fields(body: bytes) -> tuple[int, bool, bool]:
-    """Token, lamp, buzzer."""
-    token, bits = _exact(_OUTPUT, body)
-    if bits & ~(_LAMP | _BUZZER):
-        raise _MalformedError
-    return token, bool(bits & _LAMP), bool(bits & _BUZZER)
-
-
-def _output_command(body: bytes) -> OutputCommand:
-    token, lamp_on, buzzer_on = _output_fields(body)
-    return OutputCommand(token=token, lamp_on=lamp_on, buzzer_on=buzzer_on)
-
-
-def _output_reply(body: bytes) -> OutputReply:
-    token, lamp_on, buzzer_on = _output_fields(body)
-    return OutputReply(token=token, lamp_on=lamp_on, buzzer_on=buzzer_on)
-
-
-def _time_reply(body: bytes) -> TimeReply:
-    token, device_us = _exact(_TIME_REPLY, body)
-    if device_us > DEVICE_US_MAX:
-        raise _MalformedError
-    return TimeReply(token=token, device_time_ns=device_us * 1_000)
-
-
-def _self_test_reply(body: bytes) -> SelfTestReply:
-    (token,) = _TOKEN.unpack_from(body)
-    results = body[_TOKEN.size :]
-    if not results or results[0] != len(results) - 1 or any(result > 1 for result in results[1:]):
-        raise _MalformedError
-    return SelfTestReply(token=token, passed=tuple(bool(result) for result in results[1:]))
-
-
-def _status_body(status: HeadStatus) -> bytes:
-    temperature = NO_TEMPERATURE if status.temperature_c is None else round(status.temperature_c * 100)
-    supply = 0 if status.supply_v is None else round(status.supply_v * 1_000)
-    flags = (
-        (_IS_FAULTY if status.is_faulty else 0)
-        | (_LAMP_ON if status.lamp_on else 0)
-        | (_BUZZER_ON if status.buzzer_on else 0)
-    )
-    return _STATUS.pack(status.uptime_ms, temperature, supply, flags)
-
-
-def _status(body: bytes) -> HeadStatus:
-    uptime_ms, temperature, supply, flags = _exact(_STATUS, body)
-    if flags & ~(_IS_FAULTY | _LAMP_ON | _BUZZER_ON):
-        raise _MalformedError
-    return HeadStatus(
-        uptime_ms=uptime_ms,
-        temperature_c=None if temperature == NO_TEMPERATURE else temperature / 100,
-        supply_v=None if supply == 0 else supply / 1_000,
-        is_faulty=bool(flags & _IS_FAULTY),
-        lamp_on=bool(flags & _LAMP_ON),
-        buzzer_on=bool(flags & _BUZZER_ON),
-    )
-
-
-def _dictionary_body(dictionary: HeadDictionary) -> bytes:
-    flags = _IS_SIMULATED if dictionary.is_simulated else 0
-    parts = [_DICTIONARY.pack(dictionary.dictionary_id, flags, dictionary.rate_hz)]
-    parts += [_text(text) for text in (dictionary.model, dictionary.firmware, dictionary.serial)]
-    parts.append(bytes([len(dictionary.channels)]))
-    for channel in dictionary.channels:
-        gate = NO_GATE if channel.gate_us is None else round(channel.gate_us * 1_000)
-        position = (round(metres * 1_000) for metres in channel.position_m)
-        parts += [_text(channel.name), _text(channel.unit), _CHANNEL.pack(channel.scale, gate, *position)]
-    return b"".join(parts)
-
-
-def _dictionary(body: bytes) -> HeadDictionary:
-    dictionary_id, flags, rate_hz = _DICTIONARY.unpack_from(body)
-    at = _DICTIONARY.size
-    texts = []
-    for _ in range(3):
-        text, at = _read_text(body, at)
-        texts.append(text)
-    count, at = _read_byte(body, at)
-    channels = []
-    for _ in range(count):
-        channel, at = _read_channel(body, at)
-        channels.append(channel)
-    if at != len(body) or not channels or flags & ~_IS_SIMULATED or not (math.isfinite(rate_hz) and rate_hz > 0):
-        raise _MalformedError
-    return HeadDictionary(
-        dictionary_id=dictionary_id,
-        model=texts[0],
-        firmware=texts[1],
-        serial=texts[2],
-        is_simulated=bool(flags & _IS_SIMULATED),
-        rate_hz=rate_hz,
-        channels=tuple(channels),
-    )
-
-
-def _read_channel(body: bytes, at: int) -> tuple[HeadChannel, int]:
-    name, at = _read_text(body, at)
-    unit, at = _read_text(body, at)
-    scale, gate, x, y, z = _CHANNEL.unpack_from(body, at)
-    if not (math.isfinite(scale) and scale > 0):
-        raise _MalformedError
-    gate_us = None if gate == NO_GATE else gate / 1_000
-    position_m = (x / 1_000, y / 1_000, z / 1_000)
-    return HeadChannel(name=name, unit=unit, scale=scale, gate_us=gate_us, position_m=position_m), at + _CHANNEL.size
-
-
-def _text(text: str) -> bytes:
-    encoded = text.encode()
-    assert len(encoded) <= 255, "texts of a dictionary have at most 255 bytes"
-    return bytes([len(encoded)]) + encoded
-
-
-def _read_byte(body: bytes, at: int) -> tuple[int, int]:
-    if at >= len(body):
-        raise _MalformedError
-    return body[at], at + 1
-
-
-def _read_text(body: bytes, at: int) -> tuple[str, int]:
-    length, at = _read_byte(body, at)
-    if at + length > len(body):
-        raise _MalformedError
-    return body[at : at + length].decode(), at + length

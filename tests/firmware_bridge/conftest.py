@@ -1,0 +1,1 @@
+"""Makes `head_records` importable from the folders below."""
