@@ -26,7 +26,7 @@
 #define CHANNELS 2u
 #define SAMPLE_US 10000u    /* 100 Hz; also how often the lease is checked */
 #define SECOND_US 1000000u
-#define PRESS_US 200000u    /* how long the make-believe hand holds the button */
+#define PRESS_US 100000u    /* how long the make-believe hand holds the button */
 #define SELF_TEST_US 50000u /* how long the make-believe self-test takes */
 #define OUTGOING_BYTES 4200u
 

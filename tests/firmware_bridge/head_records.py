@@ -55,6 +55,19 @@ COMMANDS = (
     | HELLOS
     | GRANTS
 )
+# Wrong lengths, no version, version 0, a lease longer than a second.
+MALFORMED_COMMANDS = (
+    "01 01 00",
+    "01 02 07 00 00",
+    "01 03 08 00 00 00 04",
+    "01 05 0a 00 00 00",
+    "01 05 0a 00 00 00 00",
+    "01 05 0a 00 00 00 02 01",
+    "01 05 0a 00 00 00 01 01 02",
+    "01 05 0a 00 00 00 02 01 00",
+    "01 0a 02 01 00 00 e9 03",
+    "01 0a 02 01 00 00 2c",
+)
 SELF_TEST_REPLIES = st.builds(
     SelfTestReply,
     token=U32,

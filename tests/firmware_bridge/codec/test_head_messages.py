@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from head_records import COMMANDS, REPLIES
+from head_records import COMMANDS, MALFORMED_COMMANDS, REPLIES
 from hypothesis import given
 
 from firmware_bridge.codec.framing import encode_frame
@@ -145,21 +145,7 @@ def test_what_a_host_says_comes_back(record):
     assert HostCommandDecoder().feed(encode(record)) == [record]
 
 
-@pytest.mark.parametrize(
-    "payload",
-    [
-        "01 01 00",
-        "01 02 07 00 00",
-        "01 03 08 00 00 00 04",
-        "01 05 0a 00 00 00",
-        "01 05 0a 00 00 00 00",
-        "01 05 0a 00 00 00 02 01",
-        "01 05 0a 00 00 00 01 01 02",
-        "01 05 0a 00 00 00 02 01 00",
-        "01 0a 02 01 00 00 e9 03",
-        "01 0a 02 01 00 00 2c",
-    ],
-)
+@pytest.mark.parametrize("payload", MALFORMED_COMMANDS)
 def test_commands_that_cannot_be_obeyed_are_counted(payload):
     """Wrong lengths, no version, version 0, a lease longer than a second: refused, never shortened."""
     decoder = HostCommandDecoder()

@@ -122,6 +122,13 @@ def test_the_lease_ends_to_the_microsecond(moving):
     )
 
 
+def test_the_time_left_is_rounded_up(moving):
+    """As long as the relay may be closed, the time left is not zero."""
+    moving.tick(1_000 * MS - 1)
+    assert moving.grant(ahead=0).remaining_ms == 1
+    assert moving.is_closed
+
+
 def test_after_a_loss_no_grant_moves_the_machine_again(moving):
     """Stopped stays stopped, for as long as the host likes to grant, until a hand resumes."""
     assert not moving.tick(1_000 * MS)

@@ -13,6 +13,7 @@ from head_records import (
     COMMANDS,
     DICTIONARIES,
     LEASES,
+    MALFORMED_COMMANDS,
     PULSES,
     SELF_TEST_REPLIES,
     STATUSES,
@@ -268,6 +269,23 @@ def test_every_command_is_answered(small_head, commands):
     written = small_head.feed(b"".join(map(encode, commands)), NOW_US)
     assert HeadDecoder().feed(written) == [expected_reply(command, NOW_US) for command in commands]
     assert small_head.counters() == (len(commands), 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("payload", MALFORMED_COMMANDS)
+def test_commands_that_cannot_be_obeyed_are_counted(head, payload):
+    """What the host's codec refuses is refused here, without an answer."""
+    head.start(dictionary())
+    assert head.feed(encode_frame(bytes.fromhex(payload))) == b""
+    assert head.counters() == (1, 0, 1, 0, 0)
+
+
+@pytest.mark.parametrize("versions", range(235, 256))
+def test_a_command_with_a_full_block_is_read(small_head, versions):
+    """Frames around 254 bytes without a zero, up to the longest hello."""
+    small_head.start(dictionary())
+    for token in range(0x0101_0101, 0x0101_0105):
+        hello = HostHello(token=token, versions=tuple(range(versions, 0, -1)))
+        assert HeadDecoder().feed(small_head.feed(encode(hello))) == [HelloReply(token=token, version=1)]
 
 
 def streams():
