@@ -720,7 +720,6 @@ bool fg_lease_check(fg_lease *lease, uint64_t now_us, bool resume_is_pressed)
         fg_resume_step(lease, now_us, resume_is_pressed)) {
         lease->state = FG_LEASE_PERMITTED;
         lease->stop = FG_STOP_NONE;
-        lease->resume = FG_RESUME_AWAIT_RELEASE;
     }
     return lease->state == FG_LEASE_PERMITTED;
 }

@@ -151,7 +151,9 @@ def test_a_withdrawal_stops_at_once(moving):
     """In the same call, without waiting for a tick; whatever its sequence."""
     status = moving.grant(0, ahead=-5)
     assert not moving.is_closed
-    assert (status.state, status.stop, status.remaining_ms) == (LeaseState.STOPPED, LeaseStop.WITHDRAWN, 0)
+    assert status == LeaseStatus(
+        sequence=moving.sequence, remaining_ms=0, state=LeaseState.STOPPED, stop=LeaseStop.WITHDRAWN
+    )
 
 
 @pytest.mark.parametrize("ahead", [0, -1, 2**31])
@@ -220,9 +222,10 @@ def test_a_button_that_is_held_down_does_not_resume(moving):
     for _ in range(50):
         moving.grant()
         assert not moving.tick(is_pressed=True)
-    for is_pressed in (False, True) * 20:  # bouncing on release
-        moving.grant()
-        assert not moving.tick(MS, is_pressed=is_pressed)
+    for bounces in range(23, 28):  # bouncing for as long as a steady release takes, then held again
+        for is_pressed in (False, True) * bounces + (False,) + (True,) * 100:
+            moving.grant()
+            assert not moving.tick(MS, is_pressed=is_pressed)
     moving.grant(1_000)
     assert moving.press()
 
