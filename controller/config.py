@@ -25,7 +25,7 @@ from controller.core.site import (
     Task,
     Vehicle,
 )
-from firmware_bridge.codec.line import LineFormat
+from firmware_bridge.codec.instruments import LineTable
 from firmware_bridge.errors import ConfigError
 
 _T = TypeVar("_T")
@@ -47,7 +47,7 @@ class Link(Section, frozen=True, kw_only=True):
                 match; `udp://ADDRESS:PORT` to listen on; `tcp://ADDRESS:PORT` to connect to
     baud      : of a serial port
     system_id : the MAVLink system to listen to; others are counted and refused
-    line      : the format of a plain-line instrument
+    line      : the format of a plain-line instrument, or its name where it is built in
     """
 
     name: Identifier
@@ -59,7 +59,7 @@ class Link(Section, frozen=True, kw_only=True):
     latency_error_ms: Annotated[float, Meta(ge=0.0, le=500.0)] | None = None
     heading_offset_deg: Annotated[float, Meta(ge=-180.0, le=180.0)] = 0.0
     system_id: Annotated[int, Meta(ge=1, le=255)] | None = None
-    line: LineFormat | None = None
+    line: LineTable | None = None
 
 
 class Storage(Section, frozen=True, kw_only=True):

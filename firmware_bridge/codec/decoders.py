@@ -11,7 +11,8 @@ from typing import Protocol
 
 from firmware_bridge.codec.gnss import GnssDecoder
 from firmware_bridge.codec.head import HeadDecoder
-from firmware_bridge.codec.line import LineDecoder, LineFormat
+from firmware_bridge.codec.line import LineDecoder
+from firmware_bridge.codec.line_format import LineFormat
 from firmware_bridge.codec.mavlink import MavlinkDecoder
 from firmware_bridge.records import LinkStats, Record
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware_bridge.codec.line import LineChannel, LineDecoder, LineFormat, encode_line
+from firmware_bridge.codec.line import LineDecoder, encode_line
+from firmware_bridge.codec.line_format import LineChannel, LineFormat
 
 GEM2 = LineFormat(channels=(LineChannel(name="QSum", unit="ppm", column=17),), sequence_column=1, columns=18)
 ROW = (
