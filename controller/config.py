@@ -25,6 +25,7 @@ from controller.core.site import (
     Task,
     Vehicle,
 )
+from firmware_bridge.codec import n38
 from firmware_bridge.codec.instruments import LineTable
 from firmware_bridge.errors import ConfigError
 
@@ -51,7 +52,7 @@ class Link(Section, frozen=True, kw_only=True):
     """
 
     name: Identifier
-    protocol: Literal["head", "gnss", "mavlink", "line"]
+    protocol: Literal["head", "gnss", "mavlink", "line", "n38"]
     port: str | None = None
     baud: Annotated[int, Meta(ge=300, le=4_000_000)] = 115_200
     timebase: Literal["host", "utc"] = "host"
@@ -185,7 +186,9 @@ def _check_references(config: Config, source: str) -> None:
                 f'{source}: [[link]] {link.name}: a [link.line] table belongs to protocol "line" and to no other'
             )
         protocols[link.name] = link.protocol
-    wanted: list[tuple[str, str, tuple[str, ...]]] = [("[position] link", config.position.link, ("gnss", "mavlink"))]
+    wanted: list[tuple[str, str, tuple[str, ...]]] = [
+        ("[position] link", config.position.link, ("gnss", "mavlink", "n38"))
+    ]
     if config.position.heading_link not in (None, config.position.link):
         raise ConfigError(
             f"{source}: [position] heading_link: heading is read from the fixes of the position link; "
@@ -193,7 +196,7 @@ def _check_references(config: Config, source: str) -> None:
         )
     if config.position.attitude_link is not None:
         wanted.append(("[position] attitude_link", config.position.attitude_link, ("mavlink",)))
-    wanted += [(f"[[head]] {head.id}: link", head.link, ("head", "line")) for head in config.head]
+    wanted += [(f"[[head]] {head.id}: link", head.link, ("head", "line", "n38")) for head in config.head]
     for where, name, allowed in wanted:
         if name not in protocols:
             known = ", ".join(sorted(protocols))
@@ -210,17 +213,25 @@ def _check_heads(config: Config, protocols: dict[str, str], source: str) -> None
     if len(set(links)) != len(links) or len({head.id for head in config.head}) != len(links):
         raise ConfigError(f"{source}: [[head]]: each head needs an id and a link of its own")
     for head in config.head:
-        is_line = protocols[head.link] == "line"
-        if is_line != bool(head.channels) or is_line != (head.rate_hz is not None):
+        is_plain = protocols[head.link] != "head"
+        if is_plain != bool(head.channels) or is_plain != (head.rate_hz is not None):
             raise ConfigError(
                 f"{source}: [[head]] {head.id}: channels and rate_hz belong to heads on plain lines and to no others; "
                 "a head with the head protocol states its own"
             )
-        line = next(link.line for link in config.link if link.name == head.link)
-        if line is not None and [channel.name for channel in line.channels] != [c.name for c in head.channels]:
+        names = _channel_names(next(link for link in config.link if link.name == head.link))
+        if is_plain and names != [channel.name for channel in head.channels]:
             raise ConfigError(
-                f"{source}: [[head]] {head.id}: its channels must be those of link {head.link!r}, in the same order"
+                f"{source}: [[head]] {head.id}: its channels must be those of link {head.link!r}, in the same order: "
+                f"{', '.join(names)}"
             )
+
+
+def _channel_names(link: Link) -> list[str]:
+    """The channels that a link gives by itself; none for a head with a dictionary."""
+    if link.protocol == "n38":
+        return [name for name, _ in n38.CHANNELS]
+    return [] if link.line is None else [channel.name for channel in link.line.channels]
 
 
 def _explain(error: msgspec.ValidationError, kind: Any) -> str:

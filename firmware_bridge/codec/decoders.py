@@ -5,6 +5,7 @@ The decoders by the names that configurations and captures use, and a guess for 
     mavlink  MAVLink 1 and 2
     head     the detector head protocol
     line     text lines of an instrument, described by a `LineFormat`
+    n38      the stream of a Geonics EM38-MK2 logger: readings and NMEA
 """
 
 from typing import Protocol
@@ -14,9 +15,10 @@ from firmware_bridge.codec.head import HeadDecoder
 from firmware_bridge.codec.line import LineDecoder
 from firmware_bridge.codec.line_format import LineFormat
 from firmware_bridge.codec.mavlink import MavlinkDecoder
+from firmware_bridge.codec.n38 import N38Decoder
 from firmware_bridge.records import LinkStats, Record
 
-PROTOCOLS = ("gnss", "mavlink", "head", "line")
+PROTOCOLS = ("gnss", "mavlink", "head", "line", "n38")
 
 # 64 KiB is 6 s of a full 115,200 baud line: several epochs or status messages of any device at 1 Hz.
 GUESS_BYTES = 65_536
@@ -62,6 +64,8 @@ def make_decoder(
         return MavlinkDecoder(system_id)
     if protocol == "head":
         return HeadDecoder()
+    if protocol == "n38":
+        return N38Decoder()
     if protocol == "line":
         if line_format is None:
             raise ValueError('protocol "line" needs a line format: which column means what')
@@ -76,7 +80,7 @@ def guess_protocol(data: bytes) -> str | None:
     "line" is never guessed: any text would do, and what its columns mean must be said by somebody.
     """
     frames = {}
-    for protocol in ("gnss", "mavlink", "head"):
+    for protocol in ("gnss", "mavlink", "head", "n38"):
         decoder = make_decoder(protocol)
         decoder.feed(data[:GUESS_BYTES])
         decoder.finish()

@@ -5,7 +5,10 @@ import pytest
 from firmware_bridge.codec.decoders import GUESS_BYTES, PROTOCOLS, Decoder, guess_protocol, make_decoder
 from firmware_bridge.codec.gnss import GnssDecoder
 from firmware_bridge.codec.head import HeadDecoder
+from firmware_bridge.codec.line import LineDecoder
+from firmware_bridge.codec.line_format import LineChannel, LineFormat
 from firmware_bridge.codec.mavlink import MavlinkDecoder, MavlinkEncoder
+from firmware_bridge.codec.n38 import N38Decoder, encode_reading, encode_sentence
 from firmware_bridge.records import Attitude, GnssFix
 
 GGA = b"$GPGGA,123519,4807.038,N,01131.000,E,1,08,0.9,545.4,M,46.9,M,,*47\r\n"
@@ -17,6 +20,9 @@ def test_each_name_makes_its_decoder():
     assert isinstance(make_decoder("gnss"), GnssDecoder)
     assert isinstance(make_decoder("mavlink", system_id=1), MavlinkDecoder)
     assert isinstance(make_decoder("head"), HeadDecoder)
+    assert isinstance(make_decoder("n38"), N38Decoder)
+    one = LineFormat(channels=(LineChannel(name="a", unit="nT", column=0),))
+    assert isinstance(make_decoder("line", line_format=one), LineDecoder)
 
 
 def test_options_reach_the_decoder():
@@ -52,6 +58,7 @@ def test_bytes_name_their_protocol():
     assert guess_protocol(frame) == "mavlink"
     assert guess_protocol(frame * 5 + GGA) == "mavlink"
     assert guess_protocol(GGA * 5 + frame) == "gnss"
+    assert guess_protocol(encode_reading(0, [1.0, 1.0, 1.0, 1.0]) + encode_sentence(0, GGA.strip())) == "n38"
     assert guess_protocol(b"1234,5678\r\n" * 100) is None
     assert guess_protocol(b"") is None
     assert guess_protocol(b"x" * GUESS_BYTES + GGA) is None
