@@ -48,7 +48,7 @@ channels = [
   { name = "inphase100", unit = "ppt", position_m = [0.0, 0.0, 0.0] },
 ]
 """
-# A reading of a G-858's file: kind 0, two sensors in nT, time of day, date, mark. Kinds 3 and 6 mark lines, 21 is a GGA.
+# A reading in a G-858's file: kind 0, two sensors in nT, time of day, date, mark. Kinds 3 and 6 mark lines, 21 is GGA.
 G858 = LineFormat(
     pattern=r"0 +(?P<first>\d+\.\d{3}) +(?P<second>\d+\.\d{3}) (?P<time>\d\d:\d\d:\d\d\.\d+) \d\d/\d\d/\d\d +\d+",
     channels=(
