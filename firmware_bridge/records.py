@@ -134,7 +134,7 @@ class SampleBlock(Record, frozen=True, kw_only=True, tag="sample_block", eq=Fals
     Consecutive samples of one head.
 
     dictionary_id  : the dictionary that describes the channels; None for plain lines (the configuration describes them)
-    sequence       : int64, shape (n,) - the device's sample counter, unwrapped by nobody
+    sequence       : int64, shape (n,) - the device's sample counter; carried over its wrap if a line format says so
     device_time_ns : int64, shape (n,) - device clock at each sample; None when the instrument sends none
     values         : float64, shape (n, channels) - in the channel's unit; NaN where the instrument gave no reading
     status         : int64, shape (n,) - the device's status bits (`StatusBit`)
