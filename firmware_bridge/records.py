@@ -67,6 +67,28 @@ class GnssFix(Record, frozen=True, kw_only=True, tag="gnss_fix"):
     reference_station: str | None
 
 
+class ReferenceStation(Record, frozen=True, kw_only=True, tag="reference_station"):
+    """
+    RTCM 1005 or 1006: where the antenna stands that the corrections were measured with.
+
+    station_id             : DF003, [0, 4095]
+    is_virtual             : DF141: computed for the rover's place by a network, and therefore free to move
+    x_m, y_m, z_m          : earth-centred, earth-fixed, of the antenna reference point, in the datum of the service
+    latitude_deg, longitude_deg, ellipsoidal_height_m : the same point on the WGS 84 ellipsoid (not above sea level)
+    antenna_height_m       : of the reference point above the marker; None in a 1005, which does not say
+    """
+
+    station_id: int
+    is_virtual: bool
+    x_m: float
+    y_m: float
+    z_m: float
+    latitude_deg: float
+    longitude_deg: float
+    ellipsoidal_height_m: float
+    antenna_height_m: float | None
+
+
 class Attitude(Record, frozen=True, kw_only=True, tag="attitude"):
     """
     MAVLink ATTITUDE. Axes as MAVLink defines them (x forward, y right, z down): roll is positive right side down,
