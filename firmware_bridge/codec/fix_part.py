@@ -1,28 +1,4 @@
-"""
-What one GNSS message contributes to a fix, and what every receiver's statement of accuracy means.
-
-`horizontal_error_95_m` is the radius that holds the truth with 95 % probability. Receivers state other things; a
-statement is turned into that radius here and nowhere else:
-
-| statement                             | taken as                      | 95 % radius                        |
-|---------------------------------------|-------------------------------|------------------------------------|
-| NMEA GST semi-major axis              | 1 sigma (NMEA 0183, GST)      | 2.4477 x axis                      |
-| NMEA GST, axes blank: lat and lon     | 1 sigma each (NMEA 0183, GST) | 1.96 x sqrt(lat^2 + lon^2)         |
-| u-blox NAV-PVT, NAV-HPPOSLLH hAcc     | 1 sigma, see below            | 2.4477 x hAcc                      |
-| MAVLink GPS_RAW_INT h_acc             | 1 sigma, see below            | 2.4477 x h_acc                     |
-| HDOP, eph, number of satellites       | no statement of error         | none                               |
-| zero, all bits set, 10 km or more     | "unknown" or nonsense         | none                               |
-| u-blox NAV-RELPOSNED accHeading       | 1 sigma                       | 1.96 x accHeading (one dimension)  |
-
-2.4477 = sqrt(-2 ln 0.05) is the 95 % point of the Rayleigh distribution: exact for a circular error, an upper bound
-for an ellipse with that semi-major axis. The semi-major axis may exceed both the latitude's and the longitude's
-sigma when these are correlated, so without it 1.96 times their root sum of squares is used: of all two-dimensional
-normal errors with those two sigmas the one along a line reaches furthest, and its 95 % point is 1.96 sigma.
-
-u-blox's interface descriptions call hAcc "horizontal accuracy estimate" and name no confidence; MAVLink's XML calls
-h_acc "position uncertainty" and most autopilots copy hAcc into it. Readings in use are CEP, 68 % radius and 1 sigma;
-2.4477 x the figure covers all three (a CEP would need 2.08 x, a 68 % radius 1.62 x).
-"""
+"""What one GNSS message contributes to a fix, and the calendar that messages speak of."""
 
 import enum
 import math
@@ -40,11 +16,6 @@ WEEK_MS = 7 * 86_400 * 1000
 GPS_UTC_LEAP_S = 18
 # 1980-01-06T00:00:00Z, the start of GPS week 0 (IS-GPS-200, 3.3.4), in days since 1970-01-01.
 GPS_EPOCH_DAYS = 3657
-
-RAYLEIGH_95 = math.sqrt(-2.0 * math.log(0.05))
-NORMAL_95 = 1.959964
-ABSURD_SIGMA_M = 10_000.0  # a receiver that states 10 km or more is saying that it has no position
-ABSURD_SIGMA_DEG = 180.0  # u-blox states 180 degrees when it has no direction
 
 
 class Refusal(enum.Enum):
@@ -83,34 +54,6 @@ class FixPart(msgspec.Struct, frozen=True, kw_only=True):
     heading_error_95_deg: float | None = None
     correction_age_s: float | None = None
     reference_station: str | None = None
-
-
-def radius_95_from_sigma(sigma_m: float | None) -> float | None:
-    """The 95 % radius for a stated 1-sigma; None when nothing usable was stated."""
-    if sigma_m is None or not 0.0 < sigma_m < ABSURD_SIGMA_M:  # a NaN fails both comparisons
-        return None
-    return RAYLEIGH_95 * sigma_m
-
-
-def radius_95_from_axes(latitude_sigma_m: float | None, longitude_sigma_m: float | None) -> float | None:
-    """The 95 % radius for 1-sigma figures along north and east whose correlation is unknown."""
-    if radius_95_from_sigma(latitude_sigma_m) is None or radius_95_from_sigma(longitude_sigma_m) is None:
-        return None
-    assert latitude_sigma_m is not None
-    assert longitude_sigma_m is not None
-    return NORMAL_95 * math.hypot(latitude_sigma_m, longitude_sigma_m)
-
-
-def sigma_from_radius_95(radius_m: float) -> float:
-    """The 1-sigma that `radius_95_from_sigma` turns back into this radius."""
-    return radius_m / RAYLEIGH_95
-
-
-def heading_95_from_sigma(sigma_deg: float) -> float | None:
-    """The 95 % half-width for a stated 1-sigma; None when nothing usable was stated."""
-    if not 0.0 < sigma_deg < ABSURD_SIGMA_DEG:
-        return None
-    return NORMAL_95 * sigma_deg
 
 
 def is_on_earth(latitude_deg: float, longitude_deg: float) -> bool:

@@ -18,7 +18,7 @@ type and epoch (some receivers print one for each constellation) is counted as u
 stands. A receiver whose clock stands still thus emits one fix and falls silent.
 
 **What is taken from whom.** The position with the finest resolution; the largest stated error (converted in
-`fix_part`); everything else from the first message in `PRECEDENCE` that says it. The class is the worst that any
+`accuracy`); everything else from the first message in `PRECEDENCE` that says it. The class is the worst that any
 message gives, where RMC's older modes (A, D) count only if nothing else states a class, and `simulated` overrides all.
 
 **Dates** come from RMC or NAV-PVT and are carried to later epochs as the day nearest to the last one dated, which is

@@ -22,14 +22,13 @@ from typing import Any
 
 from pymavlink.dialects.v20 import ardupilotmega as dialect
 
+from firmware_bridge.codec.accuracy import radius_95_from_sigma, sigma_from_radius_95
 from firmware_bridge.codec.fix_part import (
     DAY_NS,
     NS_PER_MS,
     Refusal,
     days_from_date,
     is_on_earth,
-    radius_95_from_sigma,
-    sigma_from_radius_95,
 )
 from firmware_bridge.records import (
     Attitude,

@@ -15,6 +15,7 @@ import re
 
 from pynmeagps import NMEA_PAYLOADS_GET, NMEAMessageError, generate_checksum, get_parts
 
+from firmware_bridge.codec.accuracy import radius_95_from_ellipse, sigma_from_radius_95
 from firmware_bridge.codec.fix_part import (
     DAY_NS,
     NS_PER_S,
@@ -23,9 +24,6 @@ from firmware_bridge.codec.fix_part import (
     date_from_days,
     days_from_date,
     is_on_earth,
-    radius_95_from_axes,
-    radius_95_from_sigma,
-    sigma_from_radius_95,
 )
 from firmware_bridge.records import FixClass, GnssFix
 
@@ -163,12 +161,11 @@ def _decode_rmc(fields: _Fields) -> FixPart:
 
 def _decode_gst(fields: _Fields) -> FixPart:
     major_m = _not_negative(fields["stdMajor"])
-    axes_m = _not_negative(fields["stdLat"]), _not_negative(fields["stdLong"])
-    radius_m = radius_95_from_sigma(major_m)
+    latitude_m, longitude_m = _not_negative(fields["stdLat"]), _not_negative(fields["stdLong"])
     return FixPart(
         source="GST",
         time_of_day_ns=_time_of_day_ns(fields["time"]),
-        horizontal_error_95_m=radius_m if radius_m is not None else radius_95_from_axes(*axes_m),
+        horizontal_error_95_m=radius_95_from_ellipse(major_m, latitude_m, longitude_m),
     )
 
 

@@ -18,11 +18,16 @@ from typing import Any
 
 from pyubx2 import UBXParseError, UBXReader
 
+from firmware_bridge.codec.accuracy import (
+    angle_95_from_sigma,
+    radius_95_from_sigma,
+    sigma_from_angle_95,
+    sigma_from_radius_95,
+)
 from firmware_bridge.codec.fix_part import (
     DAY_NS,
     GPS_EPOCH_DAYS,
     GPS_UTC_LEAP_S,
-    NORMAL_95,
     NS_PER_MS,
     NS_PER_S,
     WEEK_MS,
@@ -30,10 +35,7 @@ from firmware_bridge.codec.fix_part import (
     Refusal,
     date_from_days,
     days_from_date,
-    heading_95_from_sigma,
     is_on_earth,
-    radius_95_from_sigma,
-    sigma_from_radius_95,
 )
 from firmware_bridge.codec.gnss_frames import fletcher
 from firmware_bridge.records import FixClass, GnssFix
@@ -84,7 +86,7 @@ def _decode_pvt(message: Any) -> FixPart | Refusal:
     has_position = message.fixType in _WITH_POSITION and not message.invalidLlh
     has_altitude = has_position and message.fixType != _TWO_D and message.vAcc != UNKNOWN_U4
     has_speed = has_position and message.sAcc != UNKNOWN_U4 and message.gSpeed >= 0
-    has_course = has_speed and heading_95_from_sigma(message.headAcc) is not None
+    has_course = has_speed and angle_95_from_sigma(message.headAcc) is not None
     return FixPart(
         source="NAV-PVT",
         time_of_day_ns=time_of_day_ns,
@@ -160,7 +162,7 @@ def _decode_relposned(message: Any) -> FixPart | Refusal:
         source="NAV-RELPOSNED",
         itow_ms=message.iTOW,
         heading_deg=message.relPosHeading % 360.0 if is_heading_valid else None,
-        heading_error_95_deg=heading_95_from_sigma(message.accHeading) if is_heading_valid else None,
+        heading_error_95_deg=angle_95_from_sigma(message.accHeading) if is_heading_valid else None,
         # In moving base mode the station is the vehicle's other antenna and says nothing about the correction stream.
         reference_station=None if message.isMoving else str(message.refStationID),
     )
@@ -283,7 +285,7 @@ def _encode_relposned(fix: GnssFix) -> bytes:
     assert fix.heading_deg is not None
     heading = round(fix.heading_deg % 360.0 * 1e5) % 36_000_000
     error_deg = fix.heading_error_95_deg
-    heading_accuracy = UNKNOWN_U4 if error_deg is None else math.ceil(error_deg / NORMAL_95 * 1e5)
+    heading_accuracy = UNKNOWN_U4 if error_deg is None else math.ceil(sigma_from_angle_95(error_deg) * 1e5)
     # A baseline of 1 m, normalised (the record holds no length): its components are the heading's cosine and sine.
     north_cm = round(100.0 * math.cos(math.radians(fix.heading_deg)))
     east_cm = round(100.0 * math.sin(math.radians(fix.heading_deg)))
