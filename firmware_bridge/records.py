@@ -67,6 +67,44 @@ class GnssFix(Record, frozen=True, kw_only=True, tag="gnss_fix"):
     reference_station: str | None
 
 
+class GnssAttitude(Record, frozen=True, kw_only=True, tag="gnss_attitude"):
+    """
+    What a receiver says of the vehicle's attitude at one epoch; it comes right behind that epoch's `GnssFix`.
+
+    Axes as u-blox defines them (integration manuals, "Vehicle frame": x forward, y right, z down): roll is positive
+    right side down, pitch positive nose up. Trimble and NovAtel do not say; what is true of an installation is known
+    once it was tried.
+
+    source      : the message, as "NAV-ATT", "PASHR" or "PTNL,AVR"
+    heading_deg : true heading of an inertial system, clockwise from north; that of two antennas stands in the fix
+    *_error_95_deg : half-width that holds the truth with 95 % probability by the receiver's own statement
+    """
+
+    source: str
+    utc_ns: UtcNs | None
+    time_of_day_ns: int | None
+    heading_deg: float | None
+    roll_deg: float | None
+    pitch_deg: float | None
+    heading_error_95_deg: float | None
+    roll_error_95_deg: float | None
+    pitch_error_95_deg: float | None
+
+
+class TimePulse(Record, frozen=True, kw_only=True, tag="time_pulse"):
+    """
+    u-blox TIM-TP: when the receiver's next time pulse will be.
+
+    utc_ns                : the pulse's UTC, to the millisecond and its 2^-32 parts; None where the receiver states
+                            another time scale, or does not know UTC yet
+    quantisation_error_ps : as the receiver states it: its clock has steps, and the pulse falls on one of them; None
+                            where it calls the figure invalid
+    """
+
+    utc_ns: UtcNs | None
+    quantisation_error_ps: int | None
+
+
 class ReferenceStation(Record, frozen=True, kw_only=True, tag="reference_station"):
     """
     RTCM 1005 or 1006: where the antenna stands that the corrections were measured with.

@@ -25,6 +25,28 @@ class Refusal(enum.Enum):
     MALFORMED = "malformed"
 
 
+# From the least that a class promises to the most; a simulated fix promises nothing and stands outside.
+FROM_WORST = (
+    FixClass.NONE,
+    FixClass.DEAD_RECKONING,
+    FixClass.SINGLE,
+    FixClass.DGNSS,
+    FixClass.FLOAT,
+    FixClass.FIXED,
+)
+
+
+class AttitudePart(msgspec.Struct, frozen=True, kw_only=True):
+    """What one message says about the vehicle's attitude; units and axes as in `GnssAttitude`."""
+
+    heading_deg: float | None = None
+    roll_deg: float | None = None
+    pitch_deg: float | None = None
+    heading_error_95_deg: float | None = None
+    roll_error_95_deg: float | None = None
+    pitch_error_95_deg: float | None = None
+
+
 class FixPart(msgspec.Struct, frozen=True, kw_only=True):
     """
     What one message says about one epoch; `None` where it says nothing. Units and frames as in `GnssFix`.
@@ -34,6 +56,8 @@ class FixPart(msgspec.Struct, frozen=True, kw_only=True):
     itow_ms           : the epoch's GPS time of week; it differs from UTC by the leap seconds
     date_days         : the UTC date that belongs to time_of_day_ns, in days since 1970-01-01
     is_class_coarse   : the class comes from a field with no words for RTK in its older versions (RMC: A, D)
+    is_altitude_held  : the altitude of this epoch was not found but assumed
+    attitude          : roll and pitch, and a heading that is not that of two antennas
     position_step_deg : the wire format's resolution; of two positions of one epoch the finer is taken
     """
 
@@ -54,6 +78,8 @@ class FixPart(msgspec.Struct, frozen=True, kw_only=True):
     heading_error_95_deg: float | None = None
     correction_age_s: float | None = None
     reference_station: str | None = None
+    is_altitude_held: bool = False
+    attitude: AttitudePart | None = None
 
 
 def is_on_earth(latitude_deg: float, longitude_deg: float) -> bool:

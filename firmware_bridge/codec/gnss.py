@@ -3,23 +3,26 @@ A GNSS receiver's bytes to fixes: all messages of one epoch become exactly one `
 
 **Which messages belong together.** Messages with the same iTOW, or with the same UTC time of day within
 `SAME_EPOCH_NS`. Where one message has only iTOW and the other only UTC (NMEA positions with UBX headings) they are
-compared through the leap seconds; that pairs messages and never becomes a time in a record. HDT carries no time and
-belongs to the latest epoch begun before it: a receiver that sends HDT first has its heading one epoch late. Another
-sentence whose time is blank joins the open epoch unless its type is there already.
+compared through the leap seconds; that pairs messages and never becomes a time in a record. HDT, THS, VTG and GSA
+carry no time and belong to the latest epoch begun before them: a receiver that sends HDT first has its heading one
+epoch late. Another sentence whose time is blank joins the open epoch unless its type is there already.
 
 **When the fix is emitted.** As soon as every message type seen in the last `MEMORY_EPOCHS` epochs is there, so that a
 live fix does not wait for the next epoch; otherwise when a message of another epoch arrives, or at `finish`. Types
 that come at different rates (positions 10 Hz, GST 1 Hz) therefore cost the epochs without the rarer type their early
-emission, and lose nothing. The result depends on the messages alone, never on how bytes were chunked.
+emission, and lose nothing. GSA, and VTG beside another source of speed, add too little to be waited for: they are used
+when they come in time. The result depends on the messages alone, never on how bytes were chunked.
 
-**Late and repeated messages** give no second fix. A message of an epoch that was already emitted, or an HDT without an
-epoch, is counted as malformed; its date is used, and its type is waited for from then on. A second message of the same
-type and epoch (some receivers print one for each constellation) is counted as unknown and not used: the first one
+**Late and repeated messages** give no second fix. A message of an epoch that was already emitted, or a heading without
+an epoch, is counted as malformed; its date is used, and its type is waited for from then on. A second message of the
+same type and epoch (some receivers print one for each constellation) is counted as unknown and not used: the first one
 stands. A receiver whose clock stands still thus emits one fix and falls silent.
 
 **What is taken from whom.** The position with the finest resolution; the largest stated error (converted in
-`accuracy`); everything else from the first message in `PRECEDENCE` that says it. The class is the worst that any
-message gives, where RMC's older modes (A, D) count only if nothing else states a class, and `simulated` overrides all.
+`accuracy`); no altitude where one message says that it was held; everything else from the first message in `PRECEDENCE`
+that says it. The class is the worst that any message gives, where words of messages that know no RTK (RMC's older modes
+A and D, PUBX,00, HNR-PVT) count only if nothing else states a class, and `simulated` overrides all. A message with an
+attitude adds a `GnssAttitude` behind the fix. TIM-TP belongs to no epoch and is emitted as it comes.
 
 **Dates** come from RMC or NAV-PVT and are carried to later epochs as the day nearest to the last one dated, which is
 right over midnight for gaps under 12 hours. Before the first date `utc_ns` is None.
@@ -28,11 +31,11 @@ right over midnight for gaps under 12 hours. Before the first date `utc_ns` is N
 from collections import deque
 from typing import Any
 
-from firmware_bridge.codec.fix_part import DAY_NS, GPS_UTC_LEAP_S, NS_PER_MS, NS_PER_S, FixPart, Refusal
+from firmware_bridge.codec.fix_part import DAY_NS, FROM_WORST, GPS_UTC_LEAP_S, NS_PER_MS, NS_PER_S, FixPart, Refusal
 from firmware_bridge.codec.gnss_frames import FrameKind, GnssFrame, GnssFramer
 from firmware_bridge.codec.nmea import decode_nmea
 from firmware_bridge.codec.ubx import decode_ubx
-from firmware_bridge.records import FixClass, GnssFix, LinkStats, Record, UtcNs
+from firmware_bridge.records import FixClass, GnssAttitude, GnssFix, LinkStats, Record, TimePulse, UtcNs
 
 # NMEA prints hundredths of a second of an epoch whose UTC may lie off by the receiver's clock error (u-blox: under
 # 1 ms); epochs lie 40 ms apart at the fastest rate in use, 25 Hz. 5 ms tells both apart.
@@ -42,16 +45,13 @@ MEMORY_EPOCHS = 32
 # How many emitted epochs a late message is recognised by; receivers delay GST by one or two epochs at most.
 CLOSED_EPOCHS_KEPT = 8
 
-PRECEDENCE = ("NAV-HPPOSLLH", "NAV-PVT", "NAV-RELPOSNED", "GGA", "RMC", "GST", "HDT")
-
-_FROM_WORST = (
-    FixClass.NONE,
-    FixClass.DEAD_RECKONING,
-    FixClass.SINGLE,
-    FixClass.DGNSS,
-    FixClass.FLOAT,
-    FixClass.FIXED,
+PRECEDENCE = (
+    *("NAV-HPPOSLLH", "NAV-PVT", "HNR-PVT", "NAV-RELPOSNED", "NAV-ATT", "PTNL,GGK", "GGA", "GNS", "PUBX,00", "RMC"),
+    *("VTG", "GST", "GSA", "PTNL,AVR", "PASHR", "THS", "HDT"),
 )
+TIMELESS = ("HDT", "THS", "VTG", "GSA")
+# Types beside which a VTG says nothing new.
+WITH_SPEED = ("NAV-PVT", "HNR-PVT", "PUBX,00", "RMC")
 
 
 class _Epoch:
@@ -146,6 +146,9 @@ class GnssDecoder:
                 self._unknown += 1
             elif part is Refusal.MALFORMED:
                 self._malformed += 1
+            elif isinstance(part, TimePulse):
+                self._records += 1
+                records.append(part)
             else:
                 records += self._place(part)
         return records
@@ -153,10 +156,11 @@ class GnssDecoder:
     def _place(self, part: FixPart) -> list[Record]:
         """Adds a part to its epoch and returns the fixes that this completes."""
         fixes: list[Record] = []
-        if self._is_repeated(part):
+        is_late = self._is_late(part)
+        if self._is_repeated(part) or (is_late and not self._is_waited_for(part.source)):
             self._unknown += 1
             return fixes
-        if self._is_late(part):
+        if is_late:
             self._malformed += 1
             self._last_seen[part.source] = self._number
             if part.source not in self._expected:
@@ -167,7 +171,8 @@ class GnssDecoder:
             fixes += self._close()
             self._number += 1
             oldest = self._number - MEMORY_EPOCHS
-            self._expected = [source for source, number in self._last_seen.items() if number >= oldest]
+            seen = [source for source, number in self._last_seen.items() if number >= oldest]
+            self._expected = [source for source in seen if self._is_waited_for(source)]
             self._open = _Epoch()
         self._open.add(part)
         self._last_seen[part.source] = self._number
@@ -175,6 +180,11 @@ class GnssDecoder:
         if self._expected and all(source in self._open.parts for source in self._expected):
             fixes += self._close()
         return fixes
+
+    def _is_waited_for(self, source: str) -> bool:
+        if source == "VTG":
+            return not any(other in self._last_seen for other in WITH_SPEED)
+        return source != "GSA"
 
     def _belongs_to_open(self, part: FixPart) -> bool:
         if self._open is None or part.source in self._open.parts:
@@ -186,15 +196,15 @@ class GnssDecoder:
         recent = [*self._closed, self._open] if self._open is not None else list(self._closed)
         if not _is_untimed(part):
             return any(part.source in epoch.parts and epoch.is_same(part) for epoch in recent)
-        return part.source == "HDT" and bool(recent) and "HDT" in recent[-1].parts
+        return part.source in TIMELESS and bool(recent) and part.source in recent[-1].parts
 
     def _is_late(self, part: FixPart) -> bool:
-        """True for a message of an epoch that was emitted without it, and for an HDT without an epoch."""
+        """True for a message of an epoch that was emitted without it, and for a timeless one without an epoch."""
         if self._belongs_to_open(part):
             return False
         if not _is_untimed(part):
             return any(epoch.is_same(part) for epoch in self._closed)
-        if part.source == "HDT":
+        if part.source in TIMELESS:
             return True
         return self._open is None and bool(self._closed) and part.source not in self._closed[-1].parts
 
@@ -207,11 +217,13 @@ class GnssDecoder:
             return []
         epoch, self._open = self._open, None
         self._closed.append(epoch)
-        self._records += 1
-        return [self._fix(epoch)]
-
-    def _fix(self, epoch: _Epoch) -> GnssFix:
         parts = [epoch.parts[source] for source in PRECEDENCE if source in epoch.parts]
+        fix = self._fix(parts)
+        records: list[Record] = [fix, *(_attitude(part, fix) for part in parts if part.attitude is not None)]
+        self._records += len(records)
+        return records
+
+    def _fix(self, parts: list[FixPart]) -> GnssFix:
         time_of_day_ns = _first(parts, "time_of_day_ns")
         placed = [part for part in parts if part.latitude_deg is not None]
         position = min(placed, key=lambda part: part.position_step_deg, default=None)
@@ -222,7 +234,7 @@ class GnssDecoder:
             time_of_day_ns=time_of_day_ns,
             latitude_deg=None if position is None else position.latitude_deg,
             longitude_deg=None if position is None else position.longitude_deg,
-            altitude_m=_first(parts, "altitude_m"),
+            altitude_m=None if any(part.is_altitude_held for part in parts) else _first(parts, "altitude_m"),
             fix_class=_merged_class(parts),
             horizontal_error_95_m=max(errors_m, default=None),
             speed_m_s=_first(parts, "speed_m_s"),
@@ -250,6 +262,21 @@ class GnssDecoder:
         return UtcNs(days * DAY_NS + time_of_day_ns)
 
 
+def _attitude(part: FixPart, fix: GnssFix) -> GnssAttitude:
+    assert part.attitude is not None
+    return GnssAttitude(
+        source=part.source,
+        utc_ns=fix.utc_ns,
+        time_of_day_ns=fix.time_of_day_ns,
+        heading_deg=part.attitude.heading_deg,
+        roll_deg=part.attitude.roll_deg,
+        pitch_deg=part.attitude.pitch_deg,
+        heading_error_95_deg=part.attitude.heading_error_95_deg,
+        roll_error_95_deg=part.attitude.roll_error_95_deg,
+        pitch_error_95_deg=part.attitude.pitch_error_95_deg,
+    )
+
+
 def _first(parts: list[FixPart], name: str) -> Any:
     return next((value for part in parts if (value := getattr(part, name)) is not None), None)
 
@@ -261,4 +288,4 @@ def _merged_class(parts: list[FixPart]) -> FixClass:
     if FixClass.SIMULATED in classes:
         return FixClass.SIMULATED
     precise = [fix_class for fix_class, is_coarse in stated if not is_coarse]
-    return min(precise or classes, key=_FROM_WORST.index, default=FixClass.NONE)
+    return min(precise or classes, key=FROM_WORST.index, default=FixClass.NONE)

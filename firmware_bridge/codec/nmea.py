@@ -1,59 +1,31 @@
 """
-NMEA 0183 sentences of a GNSS receiver: GGA, RMC, GST and HDT of any talker, to and from fixes.
+NMEA 0183 sentences of a GNSS receiver, to and from fixes.
 
-The library splits sentences, knows their layouts and computes checksums. Field text is read here, strictly, because
-the library's typed values hide damage: a hemisphere other than N, S, E or W reads as north or east, 75 minutes, `nan`,
-`inf` and `1_0` are accepted, a reference station of letters loses the whole sentence and "0120" becomes 120, and times
-keep microseconds only. Written sentences are composed here too, because the library writes 39.99999999999 degrees as
-"3960.0000000" and fills the host's clock into a missing time.
+The library splits sentences, knows their layouts and computes checksums. Field text is read in `nmea_fields`, and what
+a sentence means stands in `nmea_sentences` (the standard's) and `nmea_makers` (the makers' own). Written sentences are
+composed here, because the library writes 39.99999999999 degrees as "3960.0000000" and fills the host's clock into a
+missing time.
 
 A field that is blank says nothing; a field that is present but damaged refuses its whole sentence.
 """
 
 import math
-import re
+from collections.abc import Callable
 
-from pynmeagps import NMEA_PAYLOADS_GET, NMEAMessageError, generate_checksum, get_parts
-
-from firmware_bridge.codec.accuracy import radius_95_from_ellipse, sigma_from_radius_95
-from firmware_bridge.codec.fix_part import (
-    DAY_NS,
-    NS_PER_S,
-    FixPart,
-    Refusal,
-    date_from_days,
-    days_from_date,
-    is_on_earth,
+import msgspec
+from pynmeagps import (
+    NMEA_PAYLOADS_GET,
+    NMEA_PAYLOADS_GET_PROP,
+    NMEAMessageError,
+    generate_checksum,
+    get_parts,
 )
+
+from firmware_bridge.codec import nmea_makers, nmea_sentences
+from firmware_bridge.codec.accuracy import sigma_from_radius_95
+from firmware_bridge.codec.fix_part import DAY_NS, NS_PER_S, FixPart, Refusal, date_from_days
+from firmware_bridge.codec.nmea_fields import KNOT_M_S, DamagedError, Fields
 from firmware_bridge.records import FixClass, GnssFix
-
-KNOT_M_S = 1852.0 / 3600.0
-
-# GGA field 6 (NMEA 0183; 3 is the military precise service, 7 a position typed in by hand).
-GGA_QUALITY = {
-    "0": FixClass.NONE,
-    "1": FixClass.SINGLE,
-    "2": FixClass.DGNSS,
-    "3": FixClass.SINGLE,
-    "4": FixClass.FIXED,
-    "5": FixClass.FLOAT,
-    "6": FixClass.DEAD_RECKONING,
-    "7": FixClass.NONE,
-    "8": FixClass.SIMULATED,
-}
-# RMC field 12, mode indicator (NMEA 0183 from 2.3; R and F from 3.0). P, precise, is no statement about ambiguities.
-RMC_MODE = {
-    "A": FixClass.SINGLE,
-    "D": FixClass.DGNSS,
-    "E": FixClass.DEAD_RECKONING,
-    "F": FixClass.FLOAT,
-    "M": FixClass.NONE,
-    "N": FixClass.NONE,
-    "P": FixClass.SINGLE,
-    "R": FixClass.FIXED,
-    "S": FixClass.SIMULATED,
-}
-RMC_COARSE_MODES = ("", "A", "D", "P")
 
 _QUALITY_OF_CLASS = {
     FixClass.NONE: "0",
@@ -74,19 +46,53 @@ _MODE_OF_CLASS = {
     FixClass.SIMULATED: "S",
 }
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)")
-_TIME = re.compile(r"([01]\d|2[0-3])([0-5]\d)([0-5]\d)(?:\.(\d*))?")
-_DATE = re.compile(r"(\d\d)(\d\d)(\d\d)")
-_LATITUDE = re.compile(r"(\d\d)([0-5]\d(?:\.(\d*))?)")
-_LONGITUDE = re.compile(r"(\d\d\d)([0-5]\d(?:\.(\d*))?)")
 
-_NO_POSITION = (None, None, math.inf)
-
-_Fields = dict[str, str]
+class _Sentence(msgspec.Struct, frozen=True):
+    decode: Callable[[Fields], FixPart]
+    names: tuple[str, ...]
+    fields_min: int
+    fields_max: int
 
 
-class _DamagedError(ValueError):
-    """A field is present and is not what its layout says; it never leaves this module."""
+def _standard(kind: str, decode: Callable[[Fields], FixPart], fields_min: int, fields_max: int) -> _Sentence:
+    return _Sentence(decode, _names(NMEA_PAYLOADS_GET[kind]), fields_min, fields_max)
+
+
+def _own(kind: str, decode: Callable[[Fields], FixPart], fields_min: int, fields_max: int) -> _Sentence:
+    return _Sentence(decode, _names(NMEA_PAYLOADS_GET_PROP[kind]), fields_min, fields_max)
+
+
+def _names(layout: dict[str, object]) -> tuple[str, ...]:
+    """A layout's field names, those of a repeated group numbered."""
+    names: list[str] = []
+    for name, kind in layout.items():
+        if isinstance(kind, tuple):
+            count, group = kind
+            names += [f"{inner}_{index}" for index in range(count) for inner in group]
+        else:
+            names.append(name)
+    return tuple(names)
+
+
+# Sentence, without its talker and with a maker's own name -> how to read it, with its fewest and most fields: older
+# versions end early. RMC ended with the date once and has 13 fields since NMEA 4.1, GNS 13 and GSA 18.
+_SENTENCES = {
+    "GGA": _standard("GGA", nmea_sentences.decode_gga, 14, 14),
+    "GNS": _standard("GNS", nmea_sentences.decode_gns, 12, 13),
+    "RMC": _standard("RMC", nmea_sentences.decode_rmc, 9, 13),
+    "VTG": _standard("VTG", nmea_sentences.decode_vtg, 8, 9),
+    "GST": _standard("GST", nmea_sentences.decode_gst, 8, 8),
+    "GSA": _standard("GSA", nmea_sentences.decode_gsa, 17, 18),
+    "HDT": _standard("HDT", nmea_sentences.decode_hdt, 2, 2),
+    "THS": _standard("THS", nmea_sentences.decode_ths, 2, 2),
+    "UBX00": _own("UBX00", nmea_makers.decode_pubx_00, 20, 20),
+    "TNLGGK": _own("TNLGGK", nmea_makers.decode_ptnl_ggk, 12, 12),
+    "TNLAVR": _own("TNLAVR", nmea_makers.decode_ptnl_avr, 12, 12),
+    "ASHR": _own("ASHR", nmea_makers.decode_pashr, 10, 11),
+}
+_OWN = ("UBX00", "TNLGGK", "TNLAVR", "ASHR")
+# Sentences whose first field names them further.
+_NAMED_BY_FIELD = ("UBX", "TNL")
 
 
 def decode_nmea(sentence: bytes) -> FixPart | Refusal:
@@ -97,170 +103,22 @@ def decode_nmea(sentence: bytes) -> FixPart | Refusal:
                end may follow
     """
     try:
-        _, _, kind, values, _ = get_parts(sentence)
+        _, talker, kind, values, _ = get_parts(sentence)
     except NMEAMessageError:
         return Refusal.MALFORMED
-    if kind not in _DECODERS:
+    if talker == "P" and values and (kind in _NAMED_BY_FIELD or values[0].isalpha()):
+        kind += values[0]  # also Ashtech's other sentences, as $PASHR,POS
+    # A talker of two letters before a maker's name, or "P" before a standard one, is another sentence.
+    if kind not in _SENTENCES or (talker == "P") != (kind in _OWN):
         return Refusal.UNKNOWN
-    decode, fields_min, fields_max = _DECODERS[kind]
-    if not fields_min <= len(values) <= fields_max:
+    layout = _SENTENCES[kind]
+    if not layout.fields_min <= len(values) <= layout.fields_max:
         return Refusal.MALFORMED
-    # Older versions of a sentence end early; the fields that they lack are blank.
-    fields = dict.fromkeys(NMEA_PAYLOADS_GET[kind], "") | dict(zip(NMEA_PAYLOADS_GET[kind], values, strict=False))
+    fields = dict.fromkeys(layout.names, "") | dict(zip(layout.names, values, strict=False))
     try:
-        return decode(fields)
-    except _DamagedError:
+        return layout.decode(fields)
+    except DamagedError:
         return Refusal.MALFORMED
-
-
-def _decode_gga(fields: _Fields) -> FixPart:
-    fix_class = GGA_QUALITY.get(fields["quality"], FixClass.NONE)
-    latitude_deg, longitude_deg, step_deg = _position(fields, fix_class)
-    if latitude_deg is None and fix_class is not FixClass.SIMULATED:
-        fix_class = FixClass.NONE
-    altitude_m = _number(fields["alt"])
-    return FixPart(
-        source="GGA",
-        time_of_day_ns=_time_of_day_ns(fields["time"]),
-        fix_class=fix_class,
-        latitude_deg=latitude_deg,
-        longitude_deg=longitude_deg,
-        position_step_deg=step_deg,
-        altitude_m=altitude_m if fields["altUnit"] == "M" else None,
-        correction_age_s=_not_negative(fields["diffAge"]),
-        reference_station=fields["diffStation"] or None,
-    )
-
-
-def _decode_rmc(fields: _Fields) -> FixPart:
-    mode = fields["posMode"]
-    fix_class = RMC_MODE.get(mode, FixClass.NONE) if mode else FixClass.SINGLE
-    is_valid = fields["status"] == "A"
-    if fix_class is not FixClass.SIMULATED and not is_valid:
-        fix_class = FixClass.NONE
-    latitude_deg, longitude_deg, step_deg = _position(fields, fix_class)
-    if latitude_deg is None and fix_class is not FixClass.SIMULATED:
-        fix_class = FixClass.NONE
-    date_days = _date_days(fields["date"])
-    speed_kn = _not_negative(fields["spd"])
-    course_deg = _direction_deg(fields["cog"])
-    return FixPart(
-        source="RMC",
-        time_of_day_ns=_time_of_day_ns(fields["time"]),
-        # A receiver without a fix prints the date of its own clock, which may be the day it was made.
-        date_days=date_days if is_valid else None,
-        fix_class=fix_class,
-        is_class_coarse=fix_class is not FixClass.NONE and mode in RMC_COARSE_MODES,
-        latitude_deg=latitude_deg,
-        longitude_deg=longitude_deg,
-        position_step_deg=step_deg,
-        speed_m_s=speed_kn * KNOT_M_S if is_valid and speed_kn is not None else None,
-        course_deg=course_deg if is_valid else None,
-    )
-
-
-def _decode_gst(fields: _Fields) -> FixPart:
-    major_m = _not_negative(fields["stdMajor"])
-    latitude_m, longitude_m = _not_negative(fields["stdLat"]), _not_negative(fields["stdLong"])
-    return FixPart(
-        source="GST",
-        time_of_day_ns=_time_of_day_ns(fields["time"]),
-        horizontal_error_95_m=radius_95_from_ellipse(major_m, latitude_m, longitude_m),
-    )
-
-
-def _decode_hdt(fields: _Fields) -> FixPart:
-    heading_deg = _direction_deg(fields["headingT"])
-    if heading_deg is not None and fields["headingTu"] != "T":
-        raise _DamagedError
-    return FixPart(source="HDT", heading_deg=heading_deg)
-
-
-# Sentence -> (decoder, fewest fields, most fields). RMC ended with the date once and has 13 fields since NMEA 4.1.
-_DECODERS = {
-    "GGA": (_decode_gga, 14, 14),
-    "RMC": (_decode_rmc, 9, 13),
-    "GST": (_decode_gst, 8, 8),
-    "HDT": (_decode_hdt, 2, 2),
-}
-
-
-def _number(text: str) -> float | None:
-    if not text:
-        return None
-    if _NUMBER.fullmatch(text) is None:
-        raise _DamagedError
-    return float(text)
-
-
-def _not_negative(text: str) -> float | None:
-    value = _number(text)
-    if value is not None and value < 0.0:
-        raise _DamagedError
-    return value
-
-
-def _direction_deg(text: str) -> float | None:
-    value = _not_negative(text)
-    if value is None:
-        return None
-    if value > 360.0:
-        raise _DamagedError
-    return value % 360.0
-
-
-def _time_of_day_ns(text: str) -> int | None:
-    if not text:
-        return None
-    match = _TIME.fullmatch(text)
-    if match is None:
-        raise _DamagedError
-    hour, minute, second, fraction = match.groups()
-    whole_s = (int(hour) * 60 + int(minute)) * 60 + int(second)
-    return whole_s * NS_PER_S + int(((fraction or "") + "000000000")[:9])
-
-
-def _date_days(text: str) -> int | None:
-    if not text:
-        return None
-    match = _DATE.fullmatch(text)
-    if match is None:
-        raise _DamagedError
-    day, month, short_year = map(int, match.groups())
-    year = short_year + (1900 if short_year >= 80 else 2000)  # GPS time begins in 1980
-    days = days_from_date(year, month, day)
-    if days is None:
-        raise _DamagedError
-    return days
-
-
-def _position(fields: _Fields, fix_class: FixClass) -> tuple[float | None, float | None, float]:
-    """Latitude, longitude and the step of their last digit; all blank is no position."""
-    if not fields["lat"] and not fields["lon"]:
-        return _NO_POSITION
-    try:
-        latitude_deg, latitude_step_deg = _angle(fields["lat"], _LATITUDE, fields["NS"], "NS")
-        longitude_deg, longitude_step_deg = _angle(fields["lon"], _LONGITUDE, fields["EW"], "EW")
-        if not is_on_earth(latitude_deg, longitude_deg):
-            raise _DamagedError
-    except _DamagedError:
-        if fix_class is FixClass.NONE:
-            # Receivers without a fix print placeholders such as 8960.0000,N: the sentence is whole, there is no fix.
-            return _NO_POSITION
-        raise
-    if fix_class is FixClass.NONE and latitude_deg == longitude_deg == 0.0:
-        return _NO_POSITION
-    return latitude_deg, longitude_deg, max(latitude_step_deg, longitude_step_deg)
-
-
-def _angle(text: str, layout: re.Pattern[str], hemisphere: str, hemispheres: str) -> tuple[float, float]:
-    match = layout.fullmatch(text)
-    if match is None or len(hemisphere) != 1 or hemisphere not in hemispheres:
-        raise _DamagedError
-    degrees, minutes, decimals = match.groups()
-    angle_deg = int(degrees) + float(minutes) / 60.0
-    step_deg = 10.0 ** -len(decimals or "") / 60.0
-    return -angle_deg if hemisphere in "SW" else angle_deg, step_deg
 
 
 def encode_nmea(fix: GnssFix, talker: str = "GN") -> bytes:

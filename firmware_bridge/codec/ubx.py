@@ -1,7 +1,8 @@
 """
-u-blox UBX: NAV-PVT, NAV-HPPOSLLH and NAV-RELPOSNED (version 1), to and from fixes.
+u-blox UBX: NAV-PVT, NAV-HPPOSLLH and NAV-RELPOSNED (version 1) to and from fixes; HNR-PVT, NAV-ATT and TIM-TP from.
 
-Layouts and meanings after the interface descriptions UBX-18010854 (ZED-F9P) and UBX-13003221 (M8). Reading goes through
+Layouts and meanings after the interface descriptions UBX-18010854 (ZED-F9P) and UBX-13003221 (M8: also HNR-PVT,
+NAV-ATT and TIM-TP). Reading goes through
 the library; writing packs the same layouts here, so that a round trip meets two independent readings of the document.
 
 Traps kept in mind:
@@ -9,6 +10,9 @@ Traps kept in mind:
 - The library reads missing bytes of a short payload as zero, so lengths are checked first.
 - relPosHeading is "valid" also for a rover with a base that stands still, where it is the bearing from that base; it
   is the vehicle's heading only in moving base mode (isMoving), and to be trusted only with fixed ambiguities.
+- HNR-PVT (positions between the epochs, from the inertial sensors) has no word for RTK, and a vehicle heading that is
+  not that of two antennas: its class is coarse, its heading is not used.
+- An accuracy of zero in NAV-ATT means that the angle is not available, not that it is perfect.
 - iTOW is GPS time. UTC is taken from NAV-PVT's own fields and only once the receiver calls them fully resolved.
 """
 
@@ -31,6 +35,7 @@ from firmware_bridge.codec.fix_part import (
     NS_PER_MS,
     NS_PER_S,
     WEEK_MS,
+    AttitudePart,
     FixPart,
     Refusal,
     date_from_days,
@@ -38,7 +43,7 @@ from firmware_bridge.codec.fix_part import (
     is_on_earth,
 )
 from firmware_bridge.codec.gnss_frames import fletcher
-from firmware_bridge.records import FixClass, GnssFix
+from firmware_bridge.records import FixClass, GnssFix, TimePulse, UtcNs
 
 UNKNOWN_U4 = 0xFFFFFFFF
 PVT_STEP_DEG = 1e-7
@@ -60,11 +65,14 @@ _FIXED = 2
 _PVT = struct.Struct("<IHBBBBBBIiBBBBiiiiIIiiiiiIIHHIihH")
 _HPPOSLLH = struct.Struct("<B2sBIiiiibbbbII")
 _RELPOSNED = struct.Struct("<BBHIiiiii4sbbbbIIIII4sI")
+_HNR_PVT_BYTES = 72
+_ATT_BYTES = 32
+_TIM_TP_BYTES = 16
 _PVT_BYTES_U_BLOX_7 = 84  # UBX-13003221 and before: the same fields, ending before headVeh
 
 
-def decode_ubx(frame: bytes) -> FixPart | Refusal:
-    """What one whole UBX frame, header and checksum included, says about an epoch."""
+def decode_ubx(frame: bytes) -> FixPart | TimePulse | Refusal:
+    """What one whole UBX frame, header and checksum included, says about an epoch, or about the next time pulse."""
     decoder = _DECODERS.get(frame[2:4])
     if decoder is None:
         return Refusal.UNKNOWN
@@ -79,7 +87,8 @@ def decode_ubx(frame: bytes) -> FixPart | Refusal:
 
 
 def _decode_pvt(message: Any) -> FixPart | Refusal:
-    time_of_day_ns, date_days, is_time_sound = _pvt_time(message)
+    is_resolved = bool(message.validTime and message.fullyResolved)
+    time_of_day_ns, date_days, is_time_sound = _pvt_time(message, is_resolved=is_resolved)
     if not is_time_sound or not is_on_earth(message.lat, message.lon) or message.iTOW >= WEEK_MS:
         return Refusal.MALFORMED
     fix_class = _pvt_class(message)
@@ -116,9 +125,9 @@ def _pvt_class(message: Any) -> FixClass:
     return FixClass.DGNSS if message.diffSoln else FixClass.SINGLE
 
 
-def _pvt_time(message: Any) -> tuple[int | None, int | None, bool]:
+def _pvt_time(message: Any, *, is_resolved: bool) -> tuple[int | None, int | None, bool]:
     """UTC time of day and date, each None while unresolved; False when the fields cannot be a time."""
-    if not (message.validTime and message.fullyResolved):
+    if not is_resolved:
         return None, None, True
     # Second 60 is a leap second; nano reaches back before the second where the receiver rounded up.
     if message.hour > 23 or message.min > 59 or message.second > 60 or abs(message.nano) > NS_PER_S:
@@ -168,10 +177,80 @@ def _decode_relposned(message: Any) -> FixPart | Refusal:
     )
 
 
+def _decode_hnr_pvt(message: Any) -> FixPart | Refusal:
+    is_resolved = bool(message.validTime and message.fullyResolved)
+    time_of_day_ns, date_days, is_time_sound = _pvt_time(message, is_resolved=is_resolved)
+    if not is_time_sound or not is_on_earth(message.lat, message.lon) or message.iTOW >= WEEK_MS:
+        return Refusal.MALFORMED
+    has_position = bool(message.gpsFix in _WITH_POSITION and message.GPSfixOK)
+    fix_class = FixClass.DGNSS if message.DiffSoln else FixClass.SINGLE
+    if message.gpsFix == _DEAD_RECKONING:
+        fix_class = FixClass.DEAD_RECKONING
+    has_altitude = has_position and message.gpsFix != _TWO_D and message.vAcc != UNKNOWN_U4
+    has_speed = has_position and message.sAcc != UNKNOWN_U4 and message.gSpeed >= 0
+    has_course = has_speed and angle_95_from_sigma(message.headAcc) is not None
+    return FixPart(
+        source="HNR-PVT",
+        time_of_day_ns=time_of_day_ns,
+        itow_ms=message.iTOW,
+        date_days=date_days,
+        fix_class=fix_class if has_position else FixClass.NONE,
+        is_class_coarse=has_position and message.gpsFix != _DEAD_RECKONING,
+        latitude_deg=message.lat if has_position else None,
+        longitude_deg=message.lon if has_position else None,
+        position_step_deg=PVT_STEP_DEG if has_position else math.inf,
+        altitude_m=message.hMSL / 1000.0 if has_altitude else None,
+        horizontal_error_95_m=radius_95_from_sigma(message.hAcc / 1000.0) if has_position else None,
+        speed_m_s=message.gSpeed / 1000.0 if has_speed else None,
+        course_deg=message.headMot % 360.0 if has_course else None,
+    )
+
+
+def _decode_att(message: Any) -> FixPart | Refusal:
+    if message.version != 0:
+        return Refusal.UNKNOWN
+    if (
+        message.iTOW >= WEEK_MS
+        or abs(message.roll) > 180.0
+        or abs(message.pitch) > 90.0
+        or abs(message.heading) > 360.0
+    ):
+        return Refusal.MALFORMED
+    heading_95_deg, roll_95_deg, pitch_95_deg = map(
+        angle_95_from_sigma, (message.accHeading, message.accRoll, message.accPitch)
+    )
+    if heading_95_deg is roll_95_deg is pitch_95_deg is None:
+        return FixPart(source="NAV-ATT", itow_ms=message.iTOW)
+    attitude = AttitudePart(
+        heading_deg=None if heading_95_deg is None else message.heading % 360.0,
+        roll_deg=None if roll_95_deg is None else message.roll,
+        pitch_deg=None if pitch_95_deg is None else message.pitch,
+        heading_error_95_deg=heading_95_deg,
+        roll_error_95_deg=roll_95_deg,
+        pitch_error_95_deg=pitch_95_deg,
+    )
+    return FixPart(source="NAV-ATT", itow_ms=message.iTOW, attitude=attitude)
+
+
+def _decode_tim_tp(message: Any) -> TimePulse | Refusal:
+    if message.towMS >= WEEK_MS:
+        return Refusal.MALFORMED
+    # timeBase 1: the week and the time of week are UTC's; utc 1: the receiver knows UTC. Only both together say UTC.
+    utc_ns = None
+    if message.timeBase and message.utc:
+        below_ms_ns = round(message.towSubMS * NS_PER_MS)
+        weeks_ns = message.week * 7 * DAY_NS + message.towMS * NS_PER_MS + below_ms_ns
+        utc_ns = UtcNs(GPS_EPOCH_DAYS * DAY_NS + weeks_ns)
+    return TimePulse(utc_ns=utc_ns, quantisation_error_ps=None if message.qErrInvalid else message.qErr)
+
+
 # Class and id -> (decoder, payload lengths).
 _DECODERS = {
     b"\x01\x07": (_decode_pvt, (_PVT.size, _PVT_BYTES_U_BLOX_7)),
     b"\x01\x14": (_decode_hpposllh, (_HPPOSLLH.size,)),
+    b"\x28\x00": (_decode_hnr_pvt, (_HNR_PVT_BYTES,)),
+    b"\x01\x05": (_decode_att, (_ATT_BYTES,)),
+    b"\x0d\x01": (_decode_tim_tp, (_TIM_TP_BYTES,)),
     b"\x01\x3c": (_decode_relposned, (_RELPOSNED.size, 40)),  # 40: version 0, told apart by its version byte
 }
 

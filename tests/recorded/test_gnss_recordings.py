@@ -10,7 +10,7 @@ import pytest
 from firmware_bridge.codec.decoders import guess_protocol
 from firmware_bridge.codec.gnss import GnssDecoder
 from firmware_bridge.codec.gnss_frames import UBX_OVERHEAD, UBX_PAYLOAD_MAX, GnssFramer, fletcher
-from firmware_bridge.records import FixClass
+from firmware_bridge.records import FixClass, GnssFix
 
 pytestmark = pytest.mark.recorded
 
@@ -34,7 +34,8 @@ def decode(data, chunk=4_096):
 
 def positions(records):
     """The fixes that claim a position."""
-    return [fix for fix in records if fix.latitude_deg is not None and fix.fix_class is not FixClass.NONE]
+    fixes = [record for record in records if isinstance(record, GnssFix)]
+    return [fix for fix in fixes if fix.latitude_deg is not None and fix.fix_class is not FixClass.NONE]
 
 
 def expected_positions(path):

@@ -2,6 +2,7 @@
 
 import functools
 import operator
+import struct
 
 import pytest
 from hypothesis import given, settings
@@ -9,10 +10,10 @@ from hypothesis import strategies as st
 
 from firmware_bridge.codec.fix_part import DAY_NS, days_from_date
 from firmware_bridge.codec.gnss import CLOSED_EPOCHS_KEPT, MEMORY_EPOCHS, GnssDecoder
-from firmware_bridge.codec.gnss_frames import GnssFramer
+from firmware_bridge.codec.gnss_frames import GnssFramer, fletcher
 from firmware_bridge.codec.nmea import encode_nmea
 from firmware_bridge.codec.ubx import encode_ubx
-from firmware_bridge.records import FixClass, GnssFix
+from firmware_bridge.records import FixClass, GnssAttitude, GnssFix, TimePulse
 
 S = 1_000_000_000
 DAY_1 = days_from_date(2024, 5, 6)
@@ -311,6 +312,115 @@ def test_leap_second_differences_give_no_wrong_pairs():
     assert all(fix.heading_deg is None for fix in records if fix.latitude_deg is not None)
 
 
+def vtg(knots="1.944"):
+    """A VTG, which has no time."""
+    return line(f"GNVTG,90.0,T,,M,{knots},N,,K,R")
+
+
+def gsa(mode=3):
+    """A GSA, which has no time."""
+    return line(f"GNGSA,A,{mode},04,05,,09,12,,,24,,,,,2.5,1.3,2.1,1")
+
+
+def pashr(time):
+    """A PASHR of a system that is aligned."""
+    return line(f"PASHR,{time},158.09,T,-0.30,+0.31,+0.01,0.029,0.029,0.059,2,1")
+
+
+def fixes_of(records):
+    """The fixes alone."""
+    return [record for record in records if isinstance(record, GnssFix)]
+
+
+def test_gns_and_ggk_stand_in_for_gga():
+    """A receiver of several systems without GGA, and one that speaks its maker's own sentences."""
+    gns = line("GNGNS,100000.00,4630.0000000,N,00715.0000000,E,RRNN,12,0.6,400.0,47.0,1.0,0000,V")
+    records, _ = decode(gns + gst("100000.00"))
+    assert [(fix.fix_class, fix.altitude_m, fix.latitude_deg) for fix in records] == [(FixClass.FIXED, 400.0, 46.5)]
+    ggk = line("PTNL,GGK,100000.00,050624,4630.00000000,N,00715.00000000,E,3,12,1.7,EHT447.0,M")
+    records, _ = decode(ggk)
+    assert [(fix.fix_class, fix.altitude_m, fix.utc_ns) for fix in records] == [(FixClass.FIXED, None, UTC_NS)]
+
+
+def test_a_coarse_class_yields_to_a_precise_one():
+    """PUBX,00 calls an RTK fix differential, and its stated error counts."""
+    pubx = line("PUBX,00,100000.00,4630.00000,N,00715.00000,E,447.0,D3,0.5,0.9,3.6,90.0,0.0,1.0,0.9,1.2,0.8,9,0,0")
+    records, _ = decode(gga("100000.00") + pubx)
+    assert [fix.fix_class for fix in records] == [FixClass.FIXED]
+    assert records[0].horizontal_error_95_m == pytest.approx(2.4477 * 0.5, rel=1e-4)
+    records, _ = decode(pubx)
+    assert [fix.fix_class for fix in records] == [FixClass.DGNSS]
+
+
+def test_a_held_altitude_is_none():
+    """Two dimensions: the altitude of the same epoch was assumed (P3)."""
+    assert decode(gga("100000.00") + gsa(2))[0][0].altitude_m is None
+    assert decode(gga("100000.00") + gsa(3))[0][0].altitude_m == 400.0
+
+
+def test_speed_comes_from_vtg_where_nothing_else_has_one():
+    """A receiver with GGA and VTG alone: from the second epoch on the fix waits for its speed."""
+    data = b"".join(gga(f"10000{second}.00") + vtg() for second in range(4))
+    records, stats = decode(data)
+    assert [fix.speed_m_s for fix in records] == [pytest.approx(1.0, abs=1e-3)] * 4
+    assert (stats.malformed, stats.unknown) == (0, 0)
+
+
+def test_nothing_waits_for_sentences_that_add_nothing():
+    """VTG beside RMC and one GSA for each system never delay a fix, wherever they stand in the epoch."""
+    for before, after in ((b"", vtg() + gsa() + gsa()), (vtg() + gsa(), b"")):
+        decoder = GnssDecoder()
+        decoder.feed(before + gga("100000.00") + rmc("100000.00") + after)
+        decoder.feed(before + gga("100001.00") + rmc("100001.00") + after)
+        for second in range(2, 6):
+            decoder.feed(before + gga(f"10000{second}.00"))
+            (fix,) = decoder.feed(rmc(f"10000{second}.00"))
+            assert fix.time_of_day_ns == (36_000 + second) * S
+            assert decoder.feed(after) == []
+
+
+def test_a_true_heading_with_status_is_a_heading():
+    """THS is placed as HDT is."""
+    records, _ = decode(gga("100000.00") + line("GNTHS,123.4,A") + gga("100001.00") + line("GNTHS,123.5,V"))
+    assert [fix.heading_deg for fix in records] == [123.4, None]
+
+
+def test_an_attitude_follows_the_fix_of_its_epoch():
+    """Same times; its heading is not the fix's, whose headings are those of two antennas."""
+    records, stats = decode(rmc("100000.00") + gga("100000.00") + pashr("100000.000"))
+    fix, attitude = records
+    assert attitude == GnssAttitude(
+        source="PASHR",
+        utc_ns=UTC_NS,
+        time_of_day_ns=36_000 * S,
+        heading_deg=158.09,
+        roll_deg=-0.3,
+        pitch_deg=0.31,
+        heading_error_95_deg=pytest.approx(0.1156, abs=1e-4),
+        roll_error_95_deg=pytest.approx(0.0568, abs=1e-4),
+        pitch_error_95_deg=pytest.approx(0.0568, abs=1e-4),
+    )
+    assert fix.heading_deg is None
+    assert stats.records == 2
+
+
+def test_a_moving_baseline_gives_heading_and_tilt():
+    """PTNL,AVR: the offset turns the heading, the tilt stays that of the mounting the receiver was told."""
+    avr = line("PTNL,AVR,100000.00,+52.1531,Yaw,-0.0806,Tilt,,,12.575,3,1.4,16")
+    (fix, attitude), _ = decode(gga("100000.00") + avr, antenna_heading_offset_deg=-90.0)
+    assert fix.heading_deg == pytest.approx(322.1531)
+    assert (attitude.source, attitude.pitch_deg, attitude.roll_deg) == ("PTNL,AVR", -0.0806, None)
+
+
+def test_a_time_pulse_passes_between_the_epochs():
+    """It belongs to none of them, and holds none up."""
+    body = struct.pack("<HHIIiHBB", 0x010D, 16, 333_344_000, 0, -5, 1516, 3, 7)
+    pulse = b"\xb5\x62" + body + fletcher(body)
+    records, stats = decode(gga("100000.00") + pulse + rmc("100000.00"))
+    assert [type(record) for record in records] == [TimePulse, GnssFix]
+    assert (stats.records, stats.unknown) == (2, 0)
+
+
 def test_damage_and_noise_are_counted():
     """Each kind of damage has its counter, and bytes of no frame are skipped."""
     bad = gga("100000.00").replace(b"4630", b"4631")
@@ -335,6 +445,7 @@ _mixed = [
     *[gga("235959.90"), gga("000000.00"), rmc("000000.00"), line("GNGGA,,,,,,0,00,99.99,,,,,,"), line("GNGSV,1,1,00")],
     *[*ubx_frames(make_fix()), *ubx_frames(make_fix(UTC_NS + S // 10)), b"$", b"\xb5\x62", b"\xd3", b"x\r\n"],
     *[gga("100000.20").replace(b"4630", b"4639"), encode_nmea(make_fix(UTC_NS + S))],
+    *[vtg(), gsa(2), gsa(3), line("GNTHS,1.0,A"), pashr("100000.00"), pashr("100000.10")],
 ]
 
 
@@ -350,7 +461,7 @@ def test_any_chunking_gives_the_same_records(parts, sizes):
 def test_no_epoch_gives_two_fixes(parts):
     """Within the memory for late messages, every time of day that is emitted is emitted once."""
     records, _ = decode(b"".join(parts))
-    times = [fix.time_of_day_ns for fix in records if fix.time_of_day_ns is not None]
+    times = [fix.time_of_day_ns for fix in fixes_of(records) if fix.time_of_day_ns is not None]
     for index, time in enumerate(times):
         assert time not in times[max(0, index - CLOSED_EPOCHS_KEPT + 1) : index]
 

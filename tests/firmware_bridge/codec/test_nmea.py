@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from firmware_bridge.codec.fix_part import DAY_NS, FixPart, Refusal, days_from_date
 from firmware_bridge.codec.gnss import GnssDecoder
-from firmware_bridge.codec.nmea import GGA_QUALITY, decode_nmea, encode_nmea
+from firmware_bridge.codec.nmea import decode_nmea, encode_nmea
+from firmware_bridge.codec.nmea_sentences import GGA_QUALITY
 from firmware_bridge.records import FixClass, GnssFix
 
 MM_DEG = 1e-3 / 111_320.0  # one millimetre of latitude
@@ -129,7 +130,7 @@ def test_bytes_that_are_not_text_are_refused():
 def test_other_sentences_are_not_read():
     """Satellites in view, and a maker's own sentence."""
     assert decode("GPGSV,1,1,00") is Refusal.UNKNOWN
-    assert decode("PUBX,00,1") is Refusal.UNKNOWN
+    assert decode("PUBX,04,1") is Refusal.UNKNOWN
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""NAV-PVT, NAV-HPPOSLLH and NAV-RELPOSNED, to and from fixes."""
+"""UBX messages of a fix, an attitude or a time pulse, to and from records."""
 
 import math
 import struct
@@ -12,7 +12,7 @@ from firmware_bridge.codec.fix_part import DAY_NS, FixPart, Refusal, days_from_d
 from firmware_bridge.codec.gnss import GnssDecoder
 from firmware_bridge.codec.gnss_frames import GnssFramer, fletcher
 from firmware_bridge.codec.ubx import decode_ubx, encode_ubx
-from firmware_bridge.records import FixClass, GnssFix
+from firmware_bridge.records import FixClass, GnssFix, TimePulse
 
 MM_DEG = 1e-3 / 111_320.0  # one millimetre of latitude
 # The library cuts scaled values off where it should round: one step of 1e-5 degree.
@@ -196,6 +196,133 @@ def test_relposned_of_the_older_version_is_not_read():
     assert decode_ubx(relposned(relPosHeading=-1.0)) is Refusal.MALFORMED
 
 
+def hnr_pvt(**changes):
+    """A good HNR-PVT: GNSS with inertial sensors, 2023-11-14T22:13:20.1Z."""
+    fields = {
+        "iTOW": 252_818_100, "year": 2023, "month": 11, "day": 14, "hour": 22, "min": 13, "second": 20,
+        "validDate": 1, "validTime": 1, "fullyResolved": 1, "nano": 100_000_000, "gpsFix": 4, "GPSfixOK": 1,
+        "DiffSoln": 1, "headVehValid": 1, "lat": 46.5, "lon": -7.25, "hMSL": 432_100, "gSpeed": 750, "headMot": 123.5,
+        "headVeh": 120.0, "hAcc": 500, "vAcc": 900, "sAcc": 50, "headAcc": 2.0,
+    }  # fmt: skip
+    return UBXMessage("HNR", "HNR-PVT", GET, **(fields | changes)).serialize()
+
+
+def att(**changes):
+    """A good NAV-ATT."""
+    fields = {
+        "iTOW": 252_818_100, "version": 0, "roll": -2.5, "pitch": 1.25, "heading": 271.5, "accRoll": 0.25,
+        "accPitch": 0.5, "accHeading": 1.0,
+    }  # fmt: skip
+    return ubx("NAV-ATT", **(fields | changes))
+
+
+def tim_tp(tow_ms=333_344_000, parts=0, error_ps=-16_813, week=1516, flags=0x03, reference=0x07):
+    """A TIM-TP packed by hand; the library's writer would read the document a second time the same way."""
+    body = b"\x0d\x01\x10\x00" + struct.pack("<IIiHBB", tow_ms, parts, error_ps, week, flags, reference)
+    return b"\xb5\x62" + body + fletcher(body)
+
+
+def test_a_high_rate_position_is_read_with_a_coarse_class():
+    """It cannot say RTK, so its class counts only where nothing else states one; the vehicle heading is not used."""
+    part = decode_ubx(hnr_pvt())
+    assert part.date_days * DAY_NS + part.time_of_day_ns == UTC_NS
+    assert (part.source, part.itow_ms, part.fix_class) == ("HNR-PVT", 252_818_100, FixClass.DGNSS)
+    assert part.is_class_coarse
+    assert (part.latitude_deg, part.longitude_deg, part.altitude_m) == (46.5, -7.25, 432.1)
+    assert part.horizontal_error_95_m == pytest.approx(2.4477 * 0.5, rel=1e-4)
+    assert part.speed_m_s == 0.75
+    assert part.course_deg == pytest.approx(123.5, abs=STEP_DEG)
+    assert part.heading_deg is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "fix_class"),
+    [
+        *[({"DiffSoln": 0}, FixClass.SINGLE), ({"gpsFix": 1}, FixClass.DEAD_RECKONING), ({"gpsFix": 0}, FixClass.NONE)],
+        *[({"gpsFix": 5}, FixClass.NONE), ({"GPSfixOK": 0}, FixClass.NONE), ({"gpsFix": 3}, FixClass.DGNSS)],
+    ],
+)
+def test_every_high_rate_fix_type_has_one_class(changes, fix_class):
+    """Without a fix there are no coordinates, speed or error either."""
+    part = decode_ubx(hnr_pvt(**changes))
+    assert part.fix_class is fix_class
+    assert part.is_class_coarse == (fix_class in (FixClass.SINGLE, FixClass.DGNSS))
+    if fix_class is FixClass.NONE:
+        assert (part.latitude_deg, part.speed_m_s, part.horizontal_error_95_m) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        *[({"hAcc": 0xFFFFFFFF}, "horizontal_error_95_m"), ({"sAcc": 0xFFFFFFFF}, "speed_m_s")],
+        *[({"headAcc": 180.0}, "course_deg"), ({"vAcc": 0xFFFFFFFF}, "altitude_m"), ({"gpsFix": 2}, "altitude_m")],
+        *[
+            ({"fullyResolved": 0}, "time_of_day_ns"),
+            ({"validTime": 0}, "time_of_day_ns"),
+            ({"validDate": 0}, "date_days"),
+        ],
+    ],
+)
+def test_what_a_high_rate_message_marks_unknown_is_none(changes, field):
+    """As in NAV-PVT (P3)."""
+    assert getattr(decode_ubx(hnr_pvt(**changes)), field) is None
+
+
+@pytest.mark.parametrize("changes", [{"lat": 90.1}, {"month": 13}, {"iTOW": 604_800_000}, {"second": 61}])
+def test_a_damaged_high_rate_message_is_refused(changes):
+    """As NAV-PVT is."""
+    assert decode_ubx(hnr_pvt(**changes)) is Refusal.MALFORMED
+
+
+def test_an_attitude_is_read_with_its_errors():
+    """x forward, y right, z down; one sigma becomes 95 %; the heading is not that of two antennas."""
+    part = decode_ubx(att())
+    attitude = part.attitude
+    assert attitude.roll_deg == pytest.approx(-2.5, abs=STEP_DEG)
+    assert attitude.pitch_deg == pytest.approx(1.25, abs=STEP_DEG)
+    assert attitude.heading_deg == pytest.approx(271.5, abs=STEP_DEG)
+    assert attitude.roll_error_95_deg == pytest.approx(1.96 * 0.25, rel=1e-3)
+    assert attitude.pitch_error_95_deg == pytest.approx(1.96 * 0.5, rel=1e-3)
+    assert attitude.heading_error_95_deg == pytest.approx(1.96, rel=1e-3)
+    assert (part.heading_deg, part.fix_class, part.itow_ms) == (None, None, 252_818_100)
+
+
+def test_an_angle_whose_accuracy_is_zero_is_not_available():
+    """u-blox: "if null, angle is not available"; with none of them there is no attitude."""
+    attitude = decode_ubx(att(accRoll=0, accHeading=0)).attitude
+    assert (attitude.roll_deg, attitude.roll_error_95_deg) == (None, None)
+    assert (attitude.heading_deg, attitude.heading_error_95_deg) == (None, None)
+    assert attitude.pitch_deg is not None
+    assert decode_ubx(att(accRoll=0, accPitch=0, accHeading=0)).attitude is None
+
+
+def test_a_damaged_attitude_is_refused():
+    """Angles beyond a turn, a time beyond the week, another version."""
+    for changes in ({"roll": 181.0}, {"pitch": 91.0}, {"heading": 361.0}, {"iTOW": 604_800_000}):
+        assert decode_ubx(att(**changes)) is Refusal.MALFORMED
+    assert decode_ubx(att(version=1)) is Refusal.UNKNOWN
+
+
+def test_a_time_pulse_is_read_to_the_nanosecond():
+    """Week 1516 began on 2009-01-25; half a millisecond in 2^-32 parts; the quantisation error as stated."""
+    pulse = decode_ubx(tim_tp(parts=1 << 31))
+    week_ns = days_from_date(2009, 1, 25) * DAY_NS
+    assert pulse == TimePulse(utc_ns=week_ns + 333_344_000 * 1_000_000 + 500_000, quantisation_error_ps=-16_813)
+    assert decode_ubx(tim_tp(parts=4295)).utc_ns == decode_ubx(tim_tp()).utc_ns + 1  # 2^-32 ms is 0.23 ps
+
+
+@pytest.mark.parametrize("flags", [0x00, 0x01, 0x02])
+def test_a_time_pulse_that_is_not_utc_has_none(flags):
+    """GNSS time is 18 s from UTC, and a receiver that does not know the leap seconds cannot say UTC (P3)."""
+    assert decode_ubx(tim_tp(flags=flags)).utc_ns is None
+
+
+def test_an_invalid_quantisation_error_is_none():
+    """Bit 4 says so; a time beyond the week is no time."""
+    assert decode_ubx(tim_tp(flags=0x13)).quantisation_error_ps is None
+    assert decode_ubx(tim_tp(tow_ms=604_800_000)) is Refusal.MALFORMED
+
+
 def test_other_messages_are_not_read():
     """NAV-EOE is known to the library and says nothing about a fix."""
     assert decode_ubx(ubx("NAV-EOE", iTOW=1)) is Refusal.UNKNOWN
@@ -337,14 +464,26 @@ def test_a_fix_survives_the_wire_within_its_resolution(fix):
 
 
 @given(
-    kind=st.sampled_from([(0x07, 92), (0x07, 84), (0x14, 36), (0x3C, 64), (0x3C, 40)]), payload=st.binary(min_size=92)
+    kind=st.sampled_from(
+        [
+            (1, 0x07, 92),
+            (1, 0x07, 84),
+            (1, 0x14, 36),
+            (1, 0x3C, 64),
+            (1, 0x3C, 40),
+            (1, 5, 32),
+            (0x28, 0, 72),
+            (13, 1, 16),
+        ]
+    ),
+    payload=st.binary(min_size=92),
 )
 def test_no_payload_raises(kind, payload):
-    """Any content of the right length is a part or a refusal, and no part holds a NaN."""
-    identity, length = kind
-    body = bytes((1, identity)) + struct.pack("<H", length) + payload[:length]
+    """Any content of the right length is a part, a pulse or a refusal, and no part holds a NaN."""
+    message_class, identity, length = kind
+    body = bytes((message_class, identity)) + struct.pack("<H", length) + payload[:length]
     part = decode_ubx(b"\xb5\x62" + body + fletcher(body))
-    assert isinstance(part, FixPart | Refusal)
+    assert isinstance(part, FixPart | TimePulse | Refusal)
     if isinstance(part, FixPart):
         values = [getattr(part, name) for name in part.__struct_fields__ if name != "position_step_deg"]
         assert all(math.isfinite(value) for value in values if isinstance(value, float))
