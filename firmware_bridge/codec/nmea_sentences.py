@@ -57,6 +57,10 @@ THS_WITHOUT_HEADING = ("E", "M", "V")
 def decode_gga(fields: Fields) -> FixPart:
     """Position, class, altitude and the corrections' age and station."""
     fix_class = GGA_QUALITY.get(fields["quality"], FixClass.NONE)
+    if fix_class is FixClass.SINGLE and number(fields["numSV"]) == 0.0:
+        # A Hemisphere receiver coasts so after its antenna was unplugged (gpsd's log "hemi"); gpsd takes it for no fix.
+        # Furuno compasses print a differential fix with no satellites all day, and gpsd believes them.
+        fix_class = FixClass.NONE
     latitude_deg, longitude_deg, step_deg = position(fields, fix_class)
     altitude_m = number(fields["alt"])
     return FixPart(

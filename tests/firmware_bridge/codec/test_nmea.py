@@ -80,6 +80,14 @@ def test_every_gga_quality_has_one_class(quality, fix_class):
     assert decode(GGA.replace("E,1,", f"E,{quality},")).fix_class is fix_class
 
 
+def test_a_single_fix_of_no_satellites_is_none():
+    """It coasts; a blank count says nothing."""
+    assert decode(GGA.replace(",08,", ",00,")).fix_class is FixClass.NONE
+    assert decode(GGA.replace(",08,", ",0,")).fix_class is FixClass.NONE
+    assert decode(GGA.replace(",08,", ",,")).fix_class is FixClass.SINGLE
+    assert decode(GGA.replace(",08,", ",x,")) is Refusal.MALFORMED
+
+
 def test_a_blank_position_is_no_fix():
     """Quality 4 with no position is a contradiction, and none is what it means."""
     part = decode("GPGGA,123519,,,,,4,08,0.9,,M,,M,,")
