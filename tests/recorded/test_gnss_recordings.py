@@ -1,6 +1,7 @@
 """Real receivers' logs against other people's readings of them."""
 
 import collections
+import itertools
 import json
 import math
 import struct
@@ -10,7 +11,7 @@ import pytest
 from firmware_bridge.codec.decoders import guess_protocol
 from firmware_bridge.codec.gnss import GnssDecoder
 from firmware_bridge.codec.gnss_frames import UBX_OVERHEAD, UBX_PAYLOAD_MAX, GnssFramer, fletcher
-from firmware_bridge.records import FixClass, GnssFix
+from firmware_bridge.records import FixClass, GnssAttitude, GnssFix, TimePulse
 
 pytestmark = pytest.mark.recorded
 
@@ -147,6 +148,32 @@ def test_logs_name_their_protocol(recordings):
     """NMEA and UBX logs are recognised as such."""
     for name in CLEAN:
         assert guess_protocol((recordings / "gnss" / "gpsd" / f"{name}.log").read_bytes()) == "gnss"
+
+
+def test_time_pulses_lie_in_the_second_that_gpsd_reports(recordings):
+    """A LEA-4T names its next pulse in UTC; gpsd's positions of the same log are of that second and the one before."""
+    path = recordings / "gnss" / "gpsd" / "ublox-lea-4t.log"
+    pulses = [record for record in decode(path.read_bytes())[0] if isinstance(record, TimePulse)]
+    day_ms = 86_400_000
+    times_ms = [round(pulse.utc_ns / MS) for pulse in pulses]
+    assert len(times_ms) == 2
+    assert {time_ms // day_ms for time_ms in times_ms} == {14_272}  # 2009-01-28
+    expected = list(expected_positions(path))
+    assert all(min(abs(time_ms % day_ms - other_ms) for other_ms in expected) <= 1_001 for time_ms in times_ms)
+
+
+def test_attitudes_follow_their_epochs_and_turn_smoothly(recordings):
+    """A receiver with inertial sensors, driven about: angles only with accuracies, and no jumps between epochs."""
+    path = recordings / "gnss" / "semuconsulting" / "ubx" / "pygpsdata-SF-calibration.log"
+    records, stats = decode(path.read_bytes())
+    attitudes = [record for record in records if isinstance(record, GnssAttitude)]
+    assert len(attitudes) > 500
+    assert stats.malformed == 0
+    for attitude in attitudes:
+        assert (attitude.roll_deg is None) == (attitude.roll_error_95_deg is None)
+        assert (attitude.pitch_deg is None) == (attitude.pitch_error_95_deg is None)
+    rolls = [attitude.roll_deg for attitude in attitudes if attitude.roll_deg is not None]
+    assert max(abs(after - before) for before, after in itertools.pairwise(rolls)) < 5.0
 
 
 POLE = {"Hello_RoverA": 7_799, "Hello_RoverB": 7_768, "false_fix_tail_RoverA": 4_166, "false_fix_tail_RoverB": 4_166}
