@@ -4,14 +4,9 @@ The one file that reads a clock. Everything else is told the time.
 
 import time
 
-from firmware_bridge.records import MonoNs, UtcNs
+from firmware_bridge.records import MonoNs
 
 
 def now_ns() -> MonoNs:
     """The host's monotonic clock (CLOCK_MONOTONIC): the same for every process since the host was started."""
     return MonoNs(time.monotonic_ns())
-
-
-def utc_now_ns() -> UtcNs:
-    """The host's idea of UTC, for messages about this machine; never for evidence, since nobody vouches for it."""
-    return UtcNs(time.time_ns())

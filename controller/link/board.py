@@ -33,6 +33,7 @@ class Board:
         self.map_version = 0
         self.alarms_version = 0
         self.recorded = asyncio.Event()
+        self.trouble: str | None = None
         self._fresh = asyncio.Event()
 
     def hear(self, message: AnyToLink) -> None:
@@ -125,8 +126,11 @@ class Board:
             if self.follower.live_map.refresh():
                 self.map_version += 1
         except FirmgroundError as error:
-            _log.error("%s", error)
+            if str(error) != self.trouble:  # asked again four times a second, said once
+                _log.error("%s", error)
+            self.trouble = str(error)
             return False
+        self.trouble = None
         return is_more
 
     def _tell(self) -> None:

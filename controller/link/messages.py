@@ -156,7 +156,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 
 def status(context: Context, state: str, reason: str) -> Status:
     """`online`, `blind` or `offline`; stands until replaced."""
-    return msgspec.convert({**context.envelope(FOR_EVER), "state": state, "reason": reason}, Status)
+    return Status(**context.envelope(FOR_EVER), state=state, reason=reason)  # type: ignore[arg-type]
 
 
 def birth(

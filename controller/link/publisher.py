@@ -306,9 +306,14 @@ class Publisher:
                 lane.acknowledge(number)
 
     def _save_cursors(self) -> None:
+        """What cannot be saved costs repetitions after a restart, and no record: publishing goes on."""
         for lane in (self._lane, self._earlier):
             if lane is not None and lane.confirmed > lane.saved:
-                self._cursors.advance(lane.follower.info.session, lane.confirmed)
+                try:
+                    self._cursors.advance(lane.follower.info.session, lane.confirmed)
+                except StoreError as error:
+                    self._say(str(error))
+                    return
                 lane.saved = lane.confirmed
 
     def _say(self, trouble: str | None) -> None:
