@@ -44,6 +44,12 @@ class Published(ToCore, frozen=True, kw_only=True, tag="published"):
     seq: int
 
 
+class CorrectionFrame(ToCore, frozen=True, kw_only=True, tag="correction_frame"):
+    """One RTCM frame for the position receiver; core checks its CRC again."""
+
+    payload: bytes
+
+
 class ToLink(msgspec.Struct, frozen=True, kw_only=True, tag_field="message"):
     """From core to link."""
 
@@ -107,7 +113,7 @@ class Health(ToLink, frozen=True, kw_only=True, tag="health"):
     published_seq: int | None
 
 
-AnyToCore = Hello | Ask | Published
+AnyToCore = Hello | Ask | Published | CorrectionFrame
 AnyToLink = Welcome | Refused | Answer | Recorded | Live | Health
 
 

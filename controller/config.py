@@ -96,6 +96,25 @@ class Console(Section, frozen=True, kw_only=True):
     port: Annotated[int, Meta(ge=1, le=65_535)] = 8080
 
 
+class Ntrip(Section, frozen=True, kw_only=True):
+    """
+    The caster that corrections come from, and the receiver's link that they go to.
+
+    link          : a GNSS link, whose port takes RTCM
+    password_file : holds the password and nothing else, so that none stands in a configuration or a record
+    has_tls       : without it the password travels readable
+    """
+
+    host: str
+    mountpoint: str
+    link: Identifier
+    port: Annotated[int, Meta(ge=1, le=65_535)] = 2101
+    username: str | None = None
+    password_file: str | None = None
+    version: Literal[1, 2] = 2
+    has_tls: bool = False
+
+
 class Config(Section, frozen=True, kw_only=True):
     """A machine's whole configuration."""
 
@@ -109,6 +128,7 @@ class Config(Section, frozen=True, kw_only=True):
     storage: Storage = Storage()
     mqtt: Mqtt = Mqtt()
     console: Console = Console()
+    ntrip: Ntrip | None = None
 
 
 def read_config(path: Path) -> Config:
@@ -196,6 +216,8 @@ def _check_references(config: Config, source: str) -> None:
         )
     if config.position.attitude_link is not None:
         wanted.append(("[position] attitude_link", config.position.attitude_link, ("mavlink",)))
+    if config.ntrip is not None:
+        wanted.append(("[ntrip] link", config.ntrip.link, ("gnss",)))
     wanted += [(f"[[head]] {head.id}: link", head.link, ("head", "line", "n38")) for head in config.head]
     for where, name, allowed in wanted:
         if name not in protocols:

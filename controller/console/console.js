@@ -110,6 +110,10 @@ function showLinks(isBlind) {
     const state = !port.is_open ? port.trouble.split(": ").at(-1) : age === null || age > 2500 ? `silent (${ageInWords(age)})` : "open";
     return [port.link, isBlind ? "unknown" : state + (bad ? `, ${bad} damaged` : ""), !isBlind && state === "open"];
   });
+  if (latest?.corrections) {
+    const { text, frames } = latest.corrections;
+    rows.push(["corrections", text ?? `${frames} frames`, text === null]);
+  }
   rows.push(["broker", latest?.broker ?? "connected", latest && latest.broker === null]);
   rows.push(["record", latest?.health?.record_trouble ?? "written", latest?.health && latest.health.record_trouble === null]);
   fill(element("links"), rows);

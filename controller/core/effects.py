@@ -194,6 +194,19 @@ class Paused(Event, frozen=True, kw_only=True, tag="paused"):
     is_paused: bool
 
 
+class StationChanged(Event, frozen=True, kw_only=True, tag="station_changed"):
+    """
+    The corrections' reference station is known, or is another than before, or stands elsewhere.
+
+    moved_m : from the place before; None for the first      is_credit_withheld : from here on, by `base_changed`
+    """
+
+    station_id: int
+    is_virtual: bool
+    moved_m: float | None
+    is_credit_withheld: bool
+
+
 class ReasonSetNamed(Event, frozen=True, kw_only=True, tag="reason_set_named"):
     """Interns a set of reasons: tiles name it by `index` (1..255) from here on."""
 
@@ -254,6 +267,7 @@ AnyEvent = (
     | AlarmAcknowledged
     | CreditState
     | Paused
+    | StationChanged
     | ReasonSetNamed
     | TileWritten
     | LinkCounters

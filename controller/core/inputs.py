@@ -109,7 +109,23 @@ class EndSession(Request, frozen=True, kw_only=True, tag="end_session"):
     """Close the session's record: what still waits for a position is stored without one."""
 
 
-AnyRequest = Calibration | BeginCheck | BeginCheckPart | EndCheck | AcknowledgeAlarm | SetPaused | EndSession
+class StationSeen(Request, frozen=True, kw_only=True, tag="station_seen"):
+    """
+    Where the station stands that corrections now come from, as RTCM 1005 or 1006 says; earth-centred, metres.
+
+    Not asked by a person: it is an input because credit hangs on it. `is_virtual`: computed for the machine's place.
+    """
+
+    station_id: int
+    is_virtual: bool
+    x_m: float
+    y_m: float
+    z_m: float
+
+
+AnyRequest = (
+    Calibration | BeginCheck | BeginCheckPart | EndCheck | AcknowledgeAlarm | SetPaused | EndSession | StationSeen
+)
 
 
 class RawInputs(msgspec.Struct, frozen=True, kw_only=True, array_like=True):

@@ -5,6 +5,7 @@ A request that cannot be carried out is refused in the record, with its reason i
 """
 
 import hashlib
+import math
 
 import msgspec
 import numpy as np
@@ -22,6 +23,7 @@ from controller.core.effects import (
     Paused,
     RequestRefused,
     SpecSet,
+    StationChanged,
     Verdict,
 )
 from controller.core.inputs import (
@@ -34,11 +36,14 @@ from controller.core.inputs import (
     EndCheck,
     EndSession,
     SetPaused,
+    StationSeen,
 )
 from controller.core.sampling import set_output
 from controller.core.site import Profile
 from controller.core.state import HeadState, OpenBlock, Outbox, State
 from firmware_bridge.records import MonoNs
+
+STATION_M_MAX = 0.01  # a base surveyed in anew moves by more; the wire's step is 0.1 mm
 
 
 def take_request(state: State, request: AnyRequest, now_ns: MonoNs, out: Outbox) -> None:
@@ -52,6 +57,9 @@ def take_request(state: State, request: AnyRequest, now_ns: MonoNs, out: Outbox)
             state.is_paused = request.is_paused
             utc_ns = state.utc_ns(now_ns)
             out.events.append(Paused(mono_ns=now_ns, utc_ns=utc_ns, person=request.person, is_paused=request.is_paused))
+            why = None
+        case StationSeen():
+            _see_station(state, request, now_ns, out)
             why = None
         case EndSession():
             state.is_ended = True
@@ -219,6 +227,27 @@ def _open_block(
     utc_ns, number = state.utc_ns(now_ns), head.block.number
     out.events.append(
         BlockOpened(mono_ns=now_ns, utc_ns=utc_ns, head=head.head.id, block=number, spec=head.spec, check=check)
+    )
+
+
+def _see_station(state: State, station: StationSeen, now_ns: MonoNs, out: Outbox) -> None:
+    """Another station, or the same one elsewhere, withholds credit; a network's virtual one may move at will."""
+    before, state.station = state.station, station
+    moved_m = None
+    if before is not None:
+        moved_m = math.dist((before.x_m, before.y_m, before.z_m), (station.x_m, station.y_m, station.z_m))
+        is_other = station.station_id != before.station_id or station.is_virtual != before.is_virtual
+        if is_other or (moved_m > STATION_M_MAX and not station.is_virtual):
+            state.is_base_changed = True
+    out.events.append(
+        StationChanged(
+            mono_ns=now_ns,
+            utc_ns=state.utc_ns(now_ns),
+            station_id=station.station_id,
+            is_virtual=station.is_virtual,
+            moved_m=None if moved_m is None else round(moved_m, 4),
+            is_credit_withheld=state.is_base_changed,
+        )
     )
 
 

@@ -12,7 +12,7 @@ from controller.core.checks import CheckRun
 from controller.core.detection import Detector
 from controller.core.effects import AnyEvent, Command, PlacedSamples, ReasonValue
 from controller.core.geometry import Plane
-from controller.core.inputs import Calibration, Origin
+from controller.core.inputs import Calibration, Origin, StationSeen
 from controller.core.mapping import PassRaster, ReasonSets, TileMap
 from controller.core.reasons import Reason
 from controller.core.rules import Measured
@@ -121,6 +121,7 @@ class State(msgspec.Struct, kw_only=True, eq=False):
     alarms_heard: int = 0
     is_paused: bool = False
     base_station: str | None = None
+    station: StationSeen | None = None
     is_base_changed: bool = False  # to the session's end: no check has a known point to pass yet
     jump_until_ns: MonoNs | None = None
     checks_begun: int = 0

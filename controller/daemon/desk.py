@@ -20,6 +20,7 @@ from controller.channel import (
     Answer,
     AnyToLink,
     Ask,
+    CorrectionFrame,
     Health,
     Hello,
     Live,
@@ -32,6 +33,7 @@ from controller.channel import (
 )
 from controller.core.effects import Snapshot
 from controller.core.inputs import AnyRequest
+from controller.daemon.corrections import CorrectionQueue
 from firmware_bridge.errors import ServiceError
 
 CLIENTS_MAX = 4
@@ -69,6 +71,7 @@ class Desk:
         self._unrecorded: list[tuple[int, int, int]] = []
         self.waiting: list[Asked] = []
         self.published_seq: int | None = None
+        self.corrections = CorrectionQueue()
         self._watch: Callable[[int], None] = lambda descriptor: None
         self._listener = _listen(path)
 
@@ -184,6 +187,8 @@ class Desk:
                 self._send(descriptor, Answer(number=message.number, state="refused", why=busy))
             case Ask():
                 self.waiting.append(Asked(client=client.identity, number=message.number, request=message.request))
+            case CorrectionFrame():
+                self.corrections.add(message.payload)
             case Published():
                 if self._welcome is not None and message.session == self._welcome.session:
                     self.published_seq = message.seq

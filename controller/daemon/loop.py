@@ -32,7 +32,8 @@ class Loop:
     """
     Owns ports, timer and clients while it runs; everything is built and handed in by `controller.daemon.main`.
 
-    heads : the links that detector heads speak on
+    heads          : the links that detector heads speak on
+    corrections_to : the link of the receiver that takes RTCM, if one is configured
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Loop:
         engine: Engine,
         links: tuple[Link, ...],
         heads: frozenset[str],
+        corrections_to: str | None,
         store: StoreThread,
         desk: Desk,
         notifier: Notifier,
@@ -51,6 +53,7 @@ class Loop:
         self._engine = engine
         self._links = {link.name: link for link in links}
         self._heads = heads
+        self._corrections_to = corrections_to
         self._store = store
         self._desk = desk
         self._notifier = notifier
@@ -122,6 +125,7 @@ class Loop:
         requests: tuple[AnyRequest, ...] = () if asked is None else (asked.request,)
         if self._is_stopping and asked is None:
             requests = (EndSession(person=SYSTEM),)
+        requests += self._pass_corrections(now_ns)
         raw = RawInputs(
             now_ns=now_ns,
             chunks=tuple(chunks),
@@ -139,6 +143,14 @@ class Loop:
         if asked is not None:
             self._desk.answer(asked, turn, _why_refused(asked, effects))
         self._tend(now_ns)
+
+    def _pass_corrections(self, now_ns: MonoNs) -> tuple[AnyRequest, ...]:
+        """Corrections that link has brought go to the receiver; of where they come from the core is told."""
+        payloads, seen = self._desk.corrections.take()
+        if self._corrections_to is not None:
+            for payload in payloads:
+                self._links[self._corrections_to].write(payload, now_ns)
+        return seen
 
     def _tend(self, now_ns: MonoNs) -> None:
         """Open what is closed and due."""

@@ -54,18 +54,17 @@ def run_core(config_path: Path, origin: Origin) -> Path:
             is_durable=True,
             previous_head=coming.previous_head,
         )
-        heads = frozenset(head.link for head in config.head)
-        _run_loop(engine, recorder, links, heads, desk, coming)
+        _run_loop(config, engine, recorder, links, desk, coming)
     finally:
         desk.close()
     return coming.directory
 
 
 def _run_loop(
+    config: Config,
     engine: Engine,
     recorder: Recorder,
     links: tuple[Link, ...],
-    heads: frozenset[str],
     desk: Desk,
     coming: NextSession,
 ) -> None:
@@ -78,7 +77,8 @@ def _run_loop(
     loop = Loop(
         engine=engine,
         links=links,
-        heads=heads,
+        heads=frozenset(head.link for head in config.head),
+        corrections_to=None if config.ntrip is None else config.ntrip.link,
         store=store,
         desk=desk,
         notifier=notifier,

@@ -28,6 +28,7 @@ from controller.core.inputs import AnyRequest
 from controller.core.timebase import MS
 from controller.link.board import Board
 from controller.link.core_client import CoreClient
+from controller.link.corrections import CorrectionService
 from controller.link.publisher import Publisher
 from firmware_bridge.errors import ServiceError
 
@@ -50,10 +51,13 @@ class _Server(uvicorn.Server):
 class ConsoleServer:
     """Serves until cancelled."""
 
-    def __init__(self, board: Board, core: CoreClient, publisher: Publisher) -> None:
+    def __init__(
+        self, board: Board, core: CoreClient, publisher: Publisher, corrections: CorrectionService | None
+    ) -> None:
         self._board = board
         self._core = core
         self._publisher = publisher
+        self._corrections = corrections
         page = Path(str(importlib.resources.files("controller") / "console"))
         self._app = Starlette(
             routes=[
@@ -157,6 +161,7 @@ class ConsoleServer:
             "health": board.health,
             "broker": self._publisher.trouble,
             "published_seq": self._publisher.published_seq,
+            "corrections": None if self._corrections is None else self._corrections.stats,
         }
 
     def _map(self) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ from controller.channel import (
     Answer,
     AnyToLink,
     Ask,
+    CorrectionFrame,
     Hello,
     Live,
     Published,
@@ -59,7 +60,7 @@ class CoreClient:
                 self._say(f"{self._path}: no core there: {error.strerror or error}")
             await asyncio.sleep(RETRY_S)
 
-    def tell(self, message: Published) -> None:
+    def tell(self, message: Published | CorrectionFrame) -> None:
         """Say something that needs no answer; lost where no core hears."""
         with contextlib.suppress(OSError):
             self._send(message)

@@ -13,6 +13,7 @@ from controller.config import parse_config, read_config_text
 from controller.link.board import Board
 from controller.link.console import ConsoleServer
 from controller.link.core_client import CoreClient
+from controller.link.corrections import CorrectionService
 from controller.link.publisher import Publisher
 from controller.notify import Notifier
 from controller.store.cursors import Cursors
@@ -37,7 +38,8 @@ async def _run(config_path: Path) -> None:
     board = Board(now_ns)
     core = CoreClient(Path(config.storage.socket), board.hear, board.lose)
     publisher = Publisher(config, board, cursors, config_digest(text))
-    console = ConsoleServer(board, core, publisher)
+    corrections = None if config.ntrip is None else CorrectionService(config.ntrip, board, core)
+    console = ConsoleServer(board, core, publisher, corrections)
     notifier = Notifier.from_environment()
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -52,6 +54,7 @@ async def _run(config_path: Path) -> None:
             _follow(board),
             _report(board, core, publisher, notifier),
             stopping.wait(),
+            *(() if corrections is None else (corrections.run(),)),
         )
     }
     notifier.say("READY=1")

@@ -20,6 +20,7 @@ from controller.core.effects import (
     RequestRefused,
     SessionEnded,
     SpecSet,
+    StationChanged,
     Verdict,
 )
 from controller.core.fold import CellState, MapFold
@@ -31,6 +32,7 @@ from controller.core.inputs import (
     EndCheck,
     EndSession,
     SetPaused,
+    StationSeen,
 )
 from controller.core.reasons import Reason
 from firmware_bridge.records import FixClass, OutputCommand, StatusBit, TimeReply
@@ -571,6 +573,36 @@ def test_a_changed_base_station_is_not_made_good_by_a_check_without_a_known_poin
     ready_machine.drive(4.0)
     assert ready_machine.of(CheckEnded)[-1].passed
     assert ready_machine.credit_reasons == {"base_changed"}
+
+
+def station(**changes):
+    fields = {"station_id": 7, "is_virtual": False, "x_m": 4e6, "y_m": 5e5, "z_m": 4.9e6}
+    return StationSeen(person="corrections", **{**fields, **changes})
+
+
+@pytest.mark.parametrize(
+    ("first", "change", "is_withheld"),
+    [
+        ({}, {}, False),
+        ({}, {"x_m": 4e6 + 0.009}, False),
+        ({}, {"x_m": 4e6 + 0.011}, True),
+        ({}, {"station_id": 8}, True),
+        ({}, {"is_virtual": True}, True),
+        ({"is_virtual": True}, {"is_virtual": True, "x_m": 4e6 + 900.0}, False),
+        ({"is_virtual": True}, {"is_virtual": True, "station_id": 8}, True),
+    ],
+)
+def test_corrections_from_elsewhere_withhold_credit(ready_machine, first, change, is_withheld):
+    """Another station, or the same in another place, is metres wrong and smooth; a virtual one may move (P1)."""
+    ready_machine.ask(station(**first))
+    ready_machine.drive(2.0)
+    ready_machine.ask(station(**change))
+    ready_machine.drive(3.0)
+    ready_machine.run(1.0)
+    assert ("base_changed" in ready_machine.credit_reasons) == is_withheld
+    seen = ready_machine.of(StationChanged)
+    assert [event.is_credit_withheld for event in seen] == [False, is_withheld]
+    assert seen[0].moved_m is None
 
 
 def test_a_plane_is_never_set_at_an_altitude_that_nobody_stated():
