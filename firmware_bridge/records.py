@@ -249,6 +249,9 @@ class SelfTestReply(Record, frozen=True, kw_only=True, tag="self_test_reply"):
     passed: tuple[bool | None, ...]
 
 
+HEAD_PROTOCOL_VERSIONS = (1,)  # all versions of the head protocol that this program speaks
+
+
 class HelloReply(Record, frozen=True, kw_only=True, tag="hello_reply"):
     """The head's choice among the versions that the hello with the same token offered; None: it speaks none of them."""
 

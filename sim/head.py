@@ -2,17 +2,21 @@
 
 import numpy as np
 
-from firmware_bridge.codec.head import HostCommandDecoder, encode, encode_samples
+from firmware_bridge.codec.head import HostCommandDecoder, choose_version, encode, encode_samples
 from firmware_bridge.records import (
     DictionaryRequest,
     FloatArray,
     HeadChannel,
     HeadDictionary,
     HeadStatus,
+    HelloReply,
+    HostHello,
     OutputCommand,
     OutputReply,
     Record,
     SampleBlock,
+    SelfTestReply,
+    SelfTestRequest,
     TimeQuery,
     TimeReply,
 )
@@ -82,6 +86,10 @@ class SimulatedHead:
                 return self._dictionary
             case TimeQuery():
                 return TimeReply(token=command.token, device_time_ns=device_clock_ns(now_ns + REPLY_NS))
+            case HostHello():
+                return HelloReply(token=command.token, version=choose_version(command.versions))
+            case SelfTestRequest():
+                return SelfTestReply(token=command.token, passed=(True,) * len(self._dictionary.channels))
             case OutputCommand():
                 self.lamp_on, self.buzzer_on = command.lamp_on, command.buzzer_on
                 return OutputReply(token=command.token, lamp_on=self.lamp_on, buzzer_on=self.buzzer_on)

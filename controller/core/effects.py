@@ -194,6 +194,20 @@ class Paused(Event, frozen=True, kw_only=True, tag="paused"):
     is_paused: bool
 
 
+class SelfTested(Event, frozen=True, kw_only=True, tag="self_tested"):
+    """
+    A head's own test, asked for by a person.
+
+    passed    : per channel, None where it was not tested; empty without an answer
+    is_passed : of all; None where channels were not tested and none failed
+    """
+
+    head: str
+    person: str
+    passed: tuple[bool | None, ...]
+    is_passed: bool | None
+
+
 class StationChanged(Event, frozen=True, kw_only=True, tag="station_changed"):
     """
     The corrections' reference station is known, or is another than before, or stands elsewhere.
@@ -267,6 +281,7 @@ AnyEvent = (
     | AlarmAcknowledged
     | CreditState
     | Paused
+    | SelfTested
     | StationChanged
     | ReasonSetNamed
     | TileWritten

@@ -105,6 +105,12 @@ class SetPaused(Request, frozen=True, kw_only=True, tag="set_paused"):
     is_paused: bool
 
 
+class RunSelfTest(Request, frozen=True, kw_only=True, tag="run_self_test"):
+    """Have a head test itself; a channel that fails, or no answer, withholds credit until a test passes."""
+
+    head: str
+
+
 class EndSession(Request, frozen=True, kw_only=True, tag="end_session"):
     """Close the session's record: what still waits for a position is stored without one."""
 
@@ -124,7 +130,15 @@ class StationSeen(Request, frozen=True, kw_only=True, tag="station_seen"):
 
 
 AnyRequest = (
-    Calibration | BeginCheck | BeginCheckPart | EndCheck | AcknowledgeAlarm | SetPaused | EndSession | StationSeen
+    Calibration
+    | BeginCheck
+    | BeginCheckPart
+    | EndCheck
+    | AcknowledgeAlarm
+    | SetPaused
+    | RunSelfTest
+    | EndSession
+    | StationSeen
 )
 
 

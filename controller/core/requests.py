@@ -35,10 +35,12 @@ from controller.core.inputs import (
     CheckPart,
     EndCheck,
     EndSession,
+    RunSelfTest,
     SetPaused,
     StationSeen,
 )
 from controller.core.sampling import set_output
+from controller.core.self_test import begin_self_test
 from controller.core.site import Profile
 from controller.core.state import HeadState, OpenBlock, Outbox, State
 from firmware_bridge.records import MonoNs
@@ -49,7 +51,7 @@ STATION_M_MAX = 0.01  # a base surveyed in anew moves by more; the wire's step i
 def take_request(state: State, request: AnyRequest, now_ns: MonoNs, out: Outbox) -> None:
     """Carry out one request, or refuse it in the record."""
     match request:
-        case Calibration() | BeginCheck() | BeginCheckPart() | EndCheck():
+        case Calibration() | BeginCheck() | BeginCheckPart() | EndCheck() | RunSelfTest():
             why = _take_head_request(state, request, now_ns, out)
         case AcknowledgeAlarm():
             why = _acknowledge(state, request, now_ns, out)
@@ -83,7 +85,7 @@ def end_block(state: State, head: HeadState, why: str, now_ns: MonoNs, out: Outb
 
 def _take_head_request(
     state: State,
-    request: Calibration | BeginCheck | BeginCheckPart | EndCheck,
+    request: Calibration | BeginCheck | BeginCheckPart | EndCheck | RunSelfTest,
     now_ns: MonoNs,
     out: Outbox,
 ) -> str | None:
@@ -101,6 +103,8 @@ def _take_head_request(
             return _begin_part(state, head, request, now_ns, out)
         case EndCheck():
             return _end_check(state, head, request, now_ns, out)
+        case RunSelfTest():
+            return begin_self_test(state, head, request.person, now_ns, out)
 
 
 def _calibrate(state: State, head: HeadState, request: Calibration, now_ns: MonoNs, out: Outbox) -> str | None:

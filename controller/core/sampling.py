@@ -19,9 +19,11 @@ from controller.core.rules import Measured
 from controller.core.state import PENDING_BLOCKS_MAX, HeadState, Outbox, PendingSamples, State
 from controller.core.timebase import MS, SECOND
 from firmware_bridge.records import (
+    HEAD_PROTOCOL_VERSIONS,
     DictionaryRequest,
     FloatArray,
     HeadDictionary,
+    HostHello,
     IntArray,
     MonoNs,
     OutputCommand,
@@ -117,6 +119,8 @@ def command_head(state: State, head: HeadState, now_ns: MonoNs, out: Outbox) -> 
     if head.dictionary_id is None:
         if head.last_request_ns is None or now_ns - head.last_request_ns >= REQUEST_NS:
             head.last_request_ns = now_ns
+            # A head that knows no hello does not answer it, which means version 1: so both are asked at once.
+            out.command(head.head.link, HostHello(token=state.take_token(), versions=HEAD_PROTOCOL_VERSIONS))
             out.command(head.head.link, DictionaryRequest())
         return
     interval = QUERY_NS if head.clock.replies >= 8 else QUERY_FIRST_NS
@@ -189,6 +193,8 @@ def _standing(state: State, head: HeadState, times_ns: IntArray) -> tuple[IntArr
         reasons.append(Reason.NOT_CHECKED)
     if head.has_failed_check:
         reasons.append(Reason.CHECK_FAILED)
+    if head.has_failed_self_test:
+        reasons.append(Reason.HEAD_FAULT)
     if head.check is not None or state.is_paused:
         reasons.append(Reason.PAUSED)
     if not head.output.is_proven:

@@ -66,6 +66,14 @@ class OutputState(msgspec.Struct, kw_only=True):
     is_proven: bool = True
 
 
+class SelfTestRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A self-test that was asked for and is not answered yet."""
+
+    token: int
+    person: str
+    begun_ns: MonoNs
+
+
 class HeadState(msgspec.Struct, kw_only=True, eq=False):
     """One detector head: identity, clock, detection, check, block, pass."""
 
@@ -83,6 +91,8 @@ class HeadState(msgspec.Struct, kw_only=True, eq=False):
     spec: str | None = None
     check: CheckRun | None = None
     has_failed_check: bool = False
+    self_test: SelfTestRun | None = None
+    has_failed_self_test: bool = False
     block: OpenBlock | None = None
     unjudged: list[int] = []
     block_radius_m: dict[int, tuple[float, ...]] = {}

@@ -25,6 +25,7 @@ from controller.core.reasons import Reason, labels, members
 from controller.core.requests import end_block, take_request
 from controller.core.rules import Measured
 from controller.core.sampling import SILENCE_NS_MAX, command_head, cut_signal, identify, output_answered, take_samples
+from controller.core.self_test import end_self_test, watch_self_test
 from controller.core.snapshot import take_snapshot
 from controller.core.state import HeadState, Outbox, State
 from controller.core.timebase import SECOND, ClockReply
@@ -34,10 +35,12 @@ from firmware_bridge.records import (
     FixClass,
     GnssFix,
     HeadDictionary,
+    HelloReply,
     MonoNs,
     OutputReply,
     Record,
     SampleBlock,
+    SelfTestReply,
     TimeReply,
 )
 
@@ -58,6 +61,7 @@ def step(state: State, inputs: Inputs) -> tuple[State, Effects]:
         take_request(state, request, now_ns, out)
     for head in state.heads:
         command_head(state, head, now_ns, out)
+        watch_self_test(state, head, now_ns, out)
         place_pending(state, head, now_ns, out)
     is_commit = _is_commit(state, now_ns)
     if state.is_ended:
@@ -103,8 +107,12 @@ def _take_head_record(
                 end_block(state, head, "head restarted", now_ns, out)
         case OutputReply():
             output_answered(head, record.token, record.lamp_on and record.buzzer_on)
+        case SelfTestReply():
+            end_self_test(state, head, record, now_ns, out)
+        case HelloReply(version=None):
+            state.refuse(head.head.link, "the head speaks no version of the protocol that this host speaks")
         case _:
-            pass  # status and self-test results are shown by the shell; no decision hangs on them yet
+            pass  # what else a head says is shown by the shell; no decision hangs on it
 
 
 def _take_fix(state: State, fix: GnssFix, arrival_ns: MonoNs, now_ns: MonoNs, out: Outbox) -> None:

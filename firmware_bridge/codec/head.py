@@ -15,6 +15,7 @@ from firmware_bridge.codec.framing import FrameSplitter, encode_frame
 from firmware_bridge.codec.head_dictionary import dictionary_body, read_dictionary
 from firmware_bridge.codec.head_messages import DEVICE_US_MAX, MalformedError
 from firmware_bridge.records import (
+    HEAD_PROTOCOL_VERSIONS,
     DictionaryRequest,
     HeadDictionary,
     HeadStatus,
@@ -36,7 +37,7 @@ from firmware_bridge.records import (
 )
 
 VERSION = 1
-VERSIONS = (VERSION,)  # all that this codec speaks
+VERSIONS = HEAD_PROTOCOL_VERSIONS
 
 DICTIONARY_REQUEST = 0x01
 TIME_QUERY = 0x02

@@ -136,7 +136,7 @@ class Machine:
     signal(seconds) -> uV of each channel; path(seconds) -> (east, north); fix_changes(seconds) -> fields or None
     """
 
-    def __init__(self, machine_site=None, origin=Origin.LIVE):
+    def __init__(self, machine_site=None, origin=Origin.LIVE, *, has_dictionary=True):
         self.state = begin(machine_site or site(), origin)
         self.events, self.placed, self.commands, self.effects = [], [], [], []
         self.seconds = 0.0
@@ -154,7 +154,7 @@ class Machine:
         self._noise = np.random.default_rng(5)
         self._replies = []
         self._tick = 0
-        self.step(records=[("head", dictionary())])
+        self.step(records=[("head", dictionary())] if has_dictionary else [])
 
     def step(self, records=(), requests=()):
         now_ns = START_NS + self._tick * (SECOND // RATE_HZ)

@@ -18,6 +18,7 @@ from controller.core.effects import (
     LinkCounters,
     OriginLatched,
     RequestRefused,
+    SelfTested,
     SessionEnded,
     SpecSet,
     StationChanged,
@@ -31,11 +32,22 @@ from controller.core.inputs import (
     CheckPart,
     EndCheck,
     EndSession,
+    RunSelfTest,
     SetPaused,
     StationSeen,
 )
 from controller.core.reasons import Reason
-from firmware_bridge.records import FixClass, OutputCommand, StatusBit, TimeReply
+from firmware_bridge.records import (
+    DictionaryRequest,
+    FixClass,
+    HelloReply,
+    HostHello,
+    OutputCommand,
+    SelfTestReply,
+    SelfTestRequest,
+    StatusBit,
+    TimeReply,
+)
 
 
 def folded(machine):
@@ -573,6 +585,59 @@ def test_a_changed_base_station_is_not_made_good_by_a_check_without_a_known_poin
     ready_machine.drive(4.0)
     assert ready_machine.of(CheckEnded)[-1].passed
     assert ready_machine.credit_reasons == {"base_changed"}
+
+
+@pytest.mark.parametrize(
+    ("passed", "is_passed", "is_withheld"),
+    [
+        ((True,) * 4, True, False),
+        ((True, True, False, True), False, True),
+        ((True,) * 3, False, True),
+        ((None,) * 4, None, False),
+        (None, False, True),
+    ],
+)
+def test_a_self_test_that_fails_or_stays_unanswered_withholds_credit(ready_machine, passed, is_passed, is_withheld):
+    """One bad channel, one result too few, or no answer in ten seconds; a head without a test is no worse (P3)."""
+    ready_machine.commands.clear()
+    ready_machine.ask(RunSelfTest(person="op-1", head="head"))
+    (token,) = [c.record.token for c in ready_machine.commands if isinstance(c.record, SelfTestRequest)]
+    ready_machine.ask(RunSelfTest(person="op-1", head="head"))
+    assert ready_machine.of(RequestRefused)[-1].why == "a self-test is running"
+    ready_machine.step(records=[("head", SelfTestReply(token=token + 1000, passed=(False,) * 4))])
+    assert ready_machine.of(SelfTested) == [], "an answer to another question"
+    if passed is None:
+        ready_machine.run(10.5)
+    else:
+        ready_machine.step(records=[("head", SelfTestReply(token=token, passed=passed))])
+    (tested,) = ready_machine.of(SelfTested)
+    assert (tested.is_passed, tested.passed) == (is_passed, passed or ())
+    ready_machine.drive(3.0)
+    ready_machine.run(1.0)
+    assert ("head_fault" in ready_machine.credit_reasons) == is_withheld
+
+
+def test_a_passed_self_test_lifts_what_a_failed_one_withheld(ready_machine):
+    """And nothing else: the function check's verdict is its own."""
+    for passed in ((False,) * 4, (True,) * 4):
+        ready_machine.commands.clear()
+        ready_machine.ask(RunSelfTest(person="op-1", head="head"))
+        (token,) = [c.record.token for c in ready_machine.commands if isinstance(c.record, SelfTestRequest)]
+        ready_machine.step(records=[("head", SelfTestReply(token=token, passed=passed))])
+    ready_machine.run(2.0)
+    ready_machine.events.clear()
+    ready_machine.drive(3.0)
+    ready_machine.end()
+    assert "head_fault" not in ready_machine.credit_reasons
+
+
+def test_a_head_is_greeted_and_one_that_speaks_no_version_is_refused(machine):
+    """Hello and request go out together; the refusal is counted in the record."""
+    asked = [type(command.record) for command in Machine(has_dictionary=False).commands]
+    assert asked[:2] == [HostHello, DictionaryRequest]
+    machine.step(records=[("head", HelloReply(token=1, version=None))])
+    machine.run(1.5)
+    assert "speaks no version" in machine.of(LinkCounters)[-1].cause
 
 
 def station(**changes):
