@@ -214,6 +214,14 @@ def _check_references(config: Config, source: str) -> None:
             f"{source}: [position] heading_link: heading is read from the fixes of the position link; "
             f"write {config.position.link!r} or leave it out"
         )
+    if (config.position.second_link is None) != (config.vehicle.second_antenna_m is None):
+        raise ConfigError(
+            f"{source}: [position] second_link and [vehicle] second_antenna_m belong together: write both or neither"
+        )
+    if config.position.second_link is not None:
+        wanted.append(("[position] second_link", config.position.second_link, ("gnss",)))
+        if config.position.second_link == config.position.link:
+            raise ConfigError(f"{source}: [position] second_link: a receiver cannot be checked with itself")
     if config.position.attitude_link is not None:
         wanted.append(("[position] attitude_link", config.position.attitude_link, ("mavlink",)))
     if config.ntrip is not None:

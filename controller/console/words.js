@@ -24,6 +24,7 @@ const REASONS = {
   position_error: "position error",
   fix_class: "no RTK fix",
   fix_stale: "fixes too far apart",
+  sources_disagree: "the two receivers disagree",
   base_changed: "base station changed",
   position_jump: "position jumped",
   no_fix: "no position",

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from controller.core.alarms import AlarmPosition
+from controller.core.crosscheck import disagreement
 from controller.core.effects import AlarmLocated, AlarmUnlocated, PlacedSamples
 from controller.core.geometry import DMM_PER_M, lever_arms, to_dmm
 from controller.core.mapping import NO_BLOCK, PlacedRun, split_runs
@@ -27,6 +28,7 @@ WAIT_NS_MAX = 3 * SECOND  # a sample waits this long for the fix that follows it
 GAP_NS_MAX = 3 * SECOND  # fixes further apart place nothing, whatever the profile
 ATTITUDE_WAIT_NS_MAX = SECOND // 2  # attitudes may lag behind the fix by this much
 ATTITUDE_GAP_NS_MAX = 500 * MS
+SECOND_WAIT_NS_MAX = SECOND // 2  # likewise the fixes of a second receiver
 COURSE_M_MIN = 0.05  # shorter steps between fixes give no direction to draw with
 
 
@@ -59,6 +61,8 @@ def _take_batch(
         return head.pending.popleft(), None
     if not is_last and _must_wait_for_attitude(state, fixes[1].mono_ns, now_ns):
         return None
+    if not is_last and _must_wait_for_second(state, fixes[1].mono_ns, now_ns):
+        return None
     taken = []
     while head.pending and _shares_channels(head.pending[0], first):
         block = head.pending[0]
@@ -82,6 +86,14 @@ def _must_wait_for_attitude(state: State, until_ns: MonoNs, now_ns: MonoNs) -> b
     return last is None or last < until_ns
 
 
+def _must_wait_for_second(state: State, until_ns: MonoNs, now_ns: MonoNs) -> bool:
+    """Both receivers are compared at the fix's instant: the second one's next fix may still be on its way."""
+    if state.second is None or now_ns - until_ns > SECOND_WAIT_NS_MAX:
+        return False
+    fixes = state.second.track.fixes
+    return not fixes or fixes[-1].mono_ns <= until_ns
+
+
 def _place(
     state: State, head: HeadState, samples: PendingSamples, fixes: tuple[TrackFix, TrackFix], out: Outbox
 ) -> None:
@@ -91,6 +103,7 @@ def _place(
     tilt = state.track.tilt(samples.times_ns, ATTITUDE_GAP_NS_MAX)
     position_dmm = _coil_positions(samples, fixes, antenna_m, share, tilt)
     reasons = samples.reasons | _bracket_reasons(state, samples, bracket, has_attitude=tilt is not None)
+    reasons |= _crosscheck(state, head, fixes)
     reasons |= _spacing(state, head, position_dmm)
     error_m = _independent_error(state, samples, bracket, has_attitude=tilt is not None)
     _map_runs(head, samples, position_dmm, reasons, bracket, error_m)
@@ -138,6 +151,16 @@ def _bracket_reasons(
     if state.jump_until_ns is not None:
         reasons[samples.times_ns < state.jump_until_ns] |= Reason.POSITION_JUMP.bit
     return reasons
+
+
+def _crosscheck(state: State, head: HeadState, fixes: tuple[TrackFix, TrackFix]) -> int:
+    """`sources_disagree` where a second receiver is configured and does not bear out the fixes; else nothing."""
+    if state.second is None:
+        return NO_REASONS
+    measured = disagreement(fixes, state.second.track, state.site)
+    head.measured[Reason.SOURCES_DISAGREE] = measured
+    assert measured.limit is not None, "the cross-check has one"
+    return Reason.SOURCES_DISAGREE.bit if measured.value is None or measured.value > measured.limit else NO_REASONS
 
 
 def _spacing(state: State, head: HeadState, position_dmm: IntArray) -> IntArray:

@@ -27,18 +27,19 @@ class Reason(enum.IntEnum):
     POSITION_ERROR = 11  # the stated error is missing or above its limit
     FIX_CLASS = 12
     FIX_STALE = 13  # the fixes on either side are too far apart in time
-    BASE_CHANGED = 14
-    POSITION_JUMP = 15
-    NO_FIX = 16
-    SIGNAL_PRESENT = 17  # in signal: only a quiet sample shows that nothing is there
-    ALARM_PATH_UNPROVEN = 18
-    RECOVERING = 19  # the channel has just come out of saturation
-    BASELINE_UNSETTLED = 20
-    NOISE_UNKNOWN = 21
-    NOISE_HIGH = 22
-    SATURATED = 23
-    HEAD_FAULT = 24  # the head, or a stuck or missing channel, says so itself
-    HEAD_SILENT = 25
+    SOURCES_DISAGREE = 14  # two receivers on one body are not where they must be from each other
+    BASE_CHANGED = 15
+    POSITION_JUMP = 16
+    NO_FIX = 17
+    SIGNAL_PRESENT = 18  # in signal: only a quiet sample shows that nothing is there
+    ALARM_PATH_UNPROVEN = 19
+    RECOVERING = 20  # the channel has just come out of saturation
+    BASELINE_UNSETTLED = 21
+    NOISE_UNKNOWN = 22
+    NOISE_HIGH = 23
+    SATURATED = 24
+    HEAD_FAULT = 25  # the head, or a stuck or missing channel, says so itself
+    HEAD_SILENT = 26
 
     @property
     def label(self) -> str:

@@ -79,6 +79,7 @@ class Vehicle(Section, frozen=True, kw_only=True):
     attitude_error_deg    : bound on the measured roll's and pitch's error
     acceleration_m_s2_max : bound on horizontal acceleration: what interpolation between two fixes cannot see
     yaw_acceleration_deg_s2_max : likewise for heading
+    second_antenna_m      : of the receiver that the position is cross-checked with, if there is one
     """
 
     antenna_m: Position3
@@ -86,6 +87,7 @@ class Vehicle(Section, frozen=True, kw_only=True):
     attitude_error_deg: Annotated[float, Meta(ge=0.0, le=10.0)] = 1.0
     acceleration_m_s2_max: Annotated[float, Meta(gt=0.0, le=20.0)] = 2.0
     yaw_acceleration_deg_s2_max: Annotated[float, Meta(gt=0.0, le=720.0)] = 60.0
+    second_antenna_m: Position3 | None = None
 
 
 class PositionSource(Section, frozen=True, kw_only=True):
@@ -97,6 +99,8 @@ class PositionSource(Section, frozen=True, kw_only=True):
     drift_m_s        : bound on how fast the common error moves
     heading_link     : the position link, where its fixes carry a heading; None: no heading is measured, and course
                        never stands in for it
+    second_link      : a second receiver on the same body; where its antenna is not where it must be, nothing counts
+    baseline_error_m : how far the distance of the two antennas may be off: three sigmas of two good fixes
     heading_error_95_deg : the manufacturer's word for receivers that state none with each heading (NMEA HDT)
     """
 
@@ -106,6 +110,8 @@ class PositionSource(Section, frozen=True, kw_only=True):
     heading_link: Identifier | None = None
     heading_error_95_deg: Annotated[float, Meta(gt=0.0, le=10.0)] | None = None
     attitude_link: Identifier | None = None
+    second_link: Identifier | None = None
+    baseline_error_m: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.03
 
 
 class LinkTiming(Section, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ import numpy as np
 
 from controller.core.alarms import Alarm
 from controller.core.checks import CheckRun
+from controller.core.crosscheck import SecondReceiver
 from controller.core.detection import Detector
 from controller.core.effects import AnyEvent, Command, PlacedSamples, ReasonValue
 from controller.core.geometry import Plane
@@ -126,6 +127,7 @@ class State(msgspec.Struct, kw_only=True, eq=False):
     track: Track
     position_clock: EpochClock
     attitude_clock: EpochClock | None
+    second: SecondReceiver | None = None
     plane: Plane | None = None
     alarms: dict[int, Alarm] = {}
     alarms_heard: int = 0
@@ -197,6 +199,10 @@ def begin(site: Site, origin: Origin) -> State:
     attitude = None
     if position.attitude_link is not None:
         attitude = EpochClock(site.timing(position.attitude_link), site.utc_at_mono_zero_ns)
+    second = None
+    if position.second_link is not None:
+        clock = EpochClock(site.timing(position.second_link), site.utc_at_mono_zero_ns)
+        second = SecondReceiver(clock=clock, track=Track())
     return State(
         site=site,
         origin=origin,
@@ -206,5 +212,6 @@ def begin(site: Site, origin: Origin) -> State:
         track=Track(),
         position_clock=EpochClock(site.timing(position.link), site.utc_at_mono_zero_ns),
         attitude_clock=attitude,
+        second=second,
         plane=plane,
     )

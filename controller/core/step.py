@@ -28,7 +28,7 @@ from controller.core.sampling import SILENCE_NS_MAX, command_head, cut_signal, i
 from controller.core.self_test import end_self_test, watch_self_test
 from controller.core.snapshot import take_snapshot
 from controller.core.state import HeadState, Outbox, State
-from controller.core.timebase import SECOND, ClockReply
+from controller.core.timebase import SECOND, ClockReply, EpochClock
 from controller.core.track import TrackAttitude, TrackFix, is_jump
 from firmware_bridge.records import (
     Attitude,
@@ -82,6 +82,8 @@ def _take_arrival(state: State, arrival: Arrival, now_ns: MonoNs, out: Outbox) -
     match arrival.record:
         case GnssFix() as fix if arrival.link == position.link:
             _take_fix(state, fix, arrival.arrival_ns, now_ns, out)
+        case GnssFix() as fix if arrival.link == position.second_link:
+            _take_second_fix(state, fix, arrival.arrival_ns, now_ns, out)
         case Attitude() as attitude if arrival.link == position.attitude_link:
             _take_attitude(state, attitude, arrival.arrival_ns)
         case record:
@@ -139,22 +141,46 @@ def _take_fix(state: State, fix: GnssFix, arrival_ns: MonoNs, now_ns: MonoNs, ou
             state.refuse(link, "fix without an altitude, before the plane is set")
             return
         _set_plane(state, fix.latitude_deg, fix.longitude_deg, fix.altitude_m, now_ns, out)
-    assert state.plane is not None
+    _add_fix(state, _track_fix(state, fix, epoch_ns, clock))
+
+
+def _take_second_fix(state: State, fix: GnssFix, arrival_ns: MonoNs, now_ns: MonoNs, out: Outbox) -> None:
+    """A fix of the receiver that only bears the first one out: it never sets the plane, the date or a position."""
+    assert state.second is not None, "a second link has a receiver"
+    link, clock = str(state.site.position.second_link), state.second.clock
+    if fix.fix_class is FixClass.SIMULATED:
+        _latch_simulated(state, f"fix class of link {link}", now_ns, out)
+    if fix.utc_ns is None and fix.time_of_day_ns is None:
+        state.refuse(link, "fix without a time")
+        return
+    epoch_ns = fix.utc_ns if fix.utc_ns is not None else clock.nearest_day(int(fix.time_of_day_ns or 0), arrival_ns)
+    clock.add(int(epoch_ns), arrival_ns)
+    if fix.latitude_deg is None or fix.longitude_deg is None or state.plane is None:
+        return
+    if fix.fix_class not in state.site.profile.fix_classes:
+        return  # what may not carry credit cannot bear out what does
+    if not state.second.track.add_fix(_track_fix(state, fix, int(epoch_ns), clock)):
+        state.refuse(link, "fix not later than the one before")
+
+
+def _track_fix(state: State, fix: GnssFix, epoch_ns: int, clock: EpochClock) -> TrackFix:
+    """A fix with a place, in the plane and on the monotonic clock."""
+    assert state.plane is not None, "the plane is set before"
+    assert fix.latitude_deg is not None, "it has a place"
+    assert fix.longitude_deg is not None, "it has a place"
     east_m, north_m = state.plane.project(fix.latitude_deg, fix.longitude_deg)
-    _add_fix(
-        state,
-        TrackFix(
-            mono_ns=clock.to_mono(epoch_ns),
-            east_m=float(east_m),
-            north_m=float(north_m),
-            fix_class=fix.fix_class,
-            error_95_m=fix.horizontal_error_95_m,
-            time_error_ns=clock.error_ns,
-            speed_m_s=fix.speed_m_s,
-            heading_rad=_heading(state, fix),
-            heading_error_95_rad=_heading_error(state, fix),
-            reference_station=fix.reference_station,
-        ),
+    return TrackFix(
+        mono_ns=clock.to_mono(epoch_ns),
+        east_m=float(east_m),
+        north_m=float(north_m),
+        up_m=None if fix.altitude_m is None else fix.altitude_m - state.plane.altitude_m,
+        fix_class=fix.fix_class,
+        error_95_m=fix.horizontal_error_95_m,
+        time_error_ns=clock.error_ns,
+        speed_m_s=fix.speed_m_s,
+        heading_rad=_heading(state, fix),
+        heading_error_95_rad=_heading_error(state, fix),
+        reference_station=fix.reference_station,
     )
 
 

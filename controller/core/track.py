@@ -23,6 +23,7 @@ class TrackFix(msgspec.Struct, frozen=True, kw_only=True):
     A usable fix on the monotonic clock, in the plane.
 
     east_m, north_m : of the antenna       time_error_ns : bound on the error of `mono_ns`; None is unknown
+    up_m            : above the plane's altitude; None where the receiver said none
     """
 
     mono_ns: MonoNs
@@ -35,6 +36,7 @@ class TrackFix(msgspec.Struct, frozen=True, kw_only=True):
     heading_rad: float | None
     heading_error_95_rad: float | None
     reference_station: str | None
+    up_m: float | None = None
 
 
 class TrackAttitude(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,6 +113,18 @@ def interpolate(first: TrackFix, second: TrackFix, times_ns: IntArray) -> tuple[
     start = np.array([first.east_m, first.north_m])
     step = np.array([second.east_m - first.east_m, second.north_m - first.north_m])
     return start + share[:, None] * step, share
+
+
+def interpolate_up(first: TrackFix, second: TrackFix, mono_ns: MonoNs) -> tuple[float, float, float] | None:
+    """East, north and up in metres at an instant between two fixes; None where either has no altitude."""
+    if first.up_m is None or second.up_m is None:
+        return None
+    share = (mono_ns - first.mono_ns) / (second.mono_ns - first.mono_ns)
+    return (
+        first.east_m + share * (second.east_m - first.east_m),
+        first.north_m + share * (second.north_m - first.north_m),
+        first.up_m + share * (second.up_m - first.up_m),
+    )
 
 
 def interpolate_heading(first: TrackFix, second: TrackFix, share: FloatArray) -> FloatArray | None:

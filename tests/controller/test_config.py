@@ -74,6 +74,17 @@ def test_a_good_file_becomes_a_site_with_its_profile():
         ('link = "head"', 'link = "nose"', ("[[head]] front: link", "'nose'", "autopilot, gnss, head")),
         ('link = "head"', 'link = "gnss"', ("[[head]] front: link", "speaks gnss", "head or line")),
         ('attitude_link = "autopilot"', 'attitude_link = "gnss"', ("attitude_link", "speaks gnss", "mavlink")),
+        ('attitude_link = "autopilot"', 'second_link = "gnss"', ("second_link", "second_antenna_m", "both or neither")),
+        (
+            "slope_deg_max = 10.0\n\n[position]",
+            'slope_deg_max = 10.0\nsecond_antenna_m = [1.0, 0.0, 2.0]\n\n[position]\nsecond_link = "gnss"',
+            ("second_link", "cannot be checked with itself"),
+        ),
+        (
+            "slope_deg_max = 10.0\n\n[position]",
+            'slope_deg_max = 10.0\nsecond_antenna_m = [1.0, 0.0, 2.0]\n\n[position]\nsecond_link = "head"',
+            ("second_link", "speaks head", "gnss"),
+        ),
         ('heading_link = "gnss"', 'heading_link = "autopilot"', ("heading_link", "'gnss'")),
         ('name = "head"', 'name = "gnss"', ("[[link]] name", "'gnss'", "twice")),
         ('protocol = "head"', 'protocol = "line"', ("[[link]] head", "[link.line]")),

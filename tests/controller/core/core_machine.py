@@ -102,7 +102,7 @@ def site(profile="ap-shallow", **profile_changes):
         heads=(Head(id="head", link="head", mount_m=(1.5, 0.0, 0.1), nominal_radius_m=0.2, alarm_floor=5.0),),
         links=tuple(
             LinkTiming(name=name, timebase="host", latency_ms=50.0, latency_error_ms=2.0)
-            for name in ("gnss", "head", "autopilot")
+            for name in ("gnss", "gnss2", "head", "autopilot")
         ),
         profile=msgspec.structs.replace(load_profile(profile), **profile_changes),
     )
@@ -144,6 +144,7 @@ class Machine:
         self.signal = lambda seconds: np.zeros(CHANNELS)
         self.path = lambda seconds: (0.0, 0.0)
         self.fix_changes = lambda seconds: {}
+        self.second_fix = lambda seconds, east_m, north_m: None
         self.status = lambda seconds: 0
         self.has_attitude = True
         self.answers_outputs = True
@@ -210,6 +211,9 @@ class Machine:
             if changes is not None:
                 east_m, north_m = self.path(self.seconds - LATENCY_NS / SECOND)
                 records.append(("gnss", fix(time_ns - LATENCY_NS, east_m, north_m, **changes)))
+                second = self.second_fix(self.seconds, east_m, north_m)
+                if second is not None:
+                    records.append(("gnss2", fix(time_ns - LATENCY_NS, **second)))
         if self._tick % 3 == 0 and self.has_attitude:
             attitude = Attitude(
                 system_id=1, device_time_ns=time_ns - LATENCY_NS, roll_rad=0.0, pitch_rad=0.0, yaw_rad=0.0
