@@ -75,6 +75,8 @@ class Detector:
         self.sigma = np.full(channels, np.nan)
         self._thresholds: Thresholds | None = None
         self.threshold = np.full(channels, head.alarm_floor)
+        self._standing = self._standing_reasons()
+        self._is_calm = True
         self._settle_left = np.full(channels, self._settle, dtype=np.int64)
         self._recover_left = np.zeros(channels, dtype=np.int64)
         self._above_run = np.zeros(channels, dtype=np.int64)
@@ -144,17 +146,23 @@ class Detector:
         signal[:] = deviation if self._head.is_signed else np.abs(deviation)
         is_missing = np.isnan(values)
         is_saturated = self._saturated(values, status)
-        is_above = (signal >= self.threshold) | is_saturated
-        reasons |= np.where(is_missing | (status & _UNTRUSTED != 0)[:, None], Reason.HEAD_FAULT.bit, 0)
-        reasons |= np.where(is_saturated, Reason.SATURATED.bit, 0)
-        reasons |= self._standing_reasons()
-        if self._is_quiet() and not is_above.any():
+        is_above = signal >= self.threshold
+        reasons |= self._standing
+        if is_missing.any() or status.any():
+            reasons |= np.where(is_missing | (status & _UNTRUSTED != 0)[:, None], Reason.HEAD_FAULT.bit, 0)
+        if is_saturated is None:
+            is_saturated = np.zeros(values.shape, dtype=np.bool_)
+        else:
+            is_above |= is_saturated
+            reasons |= np.where(is_saturated, Reason.SATURATED.bit, 0)
+        if self._is_calm and not is_above.any():
             self._run_quiet(values, reasons)
             return
         for row in range(len(values)):
             self._sample(values[row], signal[row], is_above[row], is_saturated[row], reasons[row])
             self._edge(signal[row], first_row + row, edges)
             self._index += 1
+        self._is_calm = self._is_quiet()
 
     def _is_quiet(self) -> bool:
         return not (self._active.any() or self._recover_left.any() or self._above_run.any() or self._held.any())
@@ -245,10 +253,12 @@ class Detector:
             reasons |= np.where(margin < self._profile.k_noise * self.sigma, Reason.NOISE_HIGH.bit, 0)
         return reasons.astype(np.int64)
 
-    def _saturated(self, values: FloatArray, status: IntArray) -> BoolArray:
-        """By the head's own word for its strongest channel, or by the configured level."""
-        saturated = np.zeros(values.shape, dtype=np.bool_)
+    def _saturated(self, values: FloatArray, status: IntArray) -> BoolArray | None:
+        """By the head's own word for its strongest channel, or by the configured level; None where neither says so."""
         told = (status & StatusBit.SATURATED != 0).nonzero()[0]
+        if not len(told) and self._head.saturation_level is None:
+            return None
+        saturated = np.zeros(values.shape, dtype=np.bool_)
         if len(told):
             magnitude = np.where(np.isnan(values[told]), -1.0, np.abs(values[told]))
             saturated[told] = magnitude == magnitude.max(axis=1)[:, None]
@@ -271,6 +281,7 @@ class Detector:
         self._held[channel] = 0
         self._above_run[channel] = 0
         self._active[channel] = False
+        self._standing = self._standing_reasons()
 
     def _update_baseline(self) -> None:
         ready = self._ring_count >= RING_MIN
@@ -291,3 +302,4 @@ class Detector:
         adaptive = np.maximum(self._profile.k_sigma * self.sigma, self._head.alarm_floor)
         adaptive = np.where(np.isnan(adaptive), self._head.alarm_floor, adaptive)
         self.threshold = adaptive if self._thresholds is None else np.minimum(self._thresholds.site, adaptive)
+        self._standing = self._standing_reasons()
