@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from controller.core.site import (
+    Autopilot,
     Head,
     Identifier,
     LinkTiming,
@@ -25,6 +26,7 @@ from controller.core.site import (
     Task,
     Vehicle,
 )
+from firmware_bridge.autopilot_records import AutopilotMessage
 from firmware_bridge.codec import n38
 from firmware_bridge.codec.instruments import LineTable
 from firmware_bridge.errors import ConfigError
@@ -47,7 +49,7 @@ class Link(Section, frozen=True, kw_only=True):
     port      : `/dev/…`, best one of the stable names under `/dev/serial/by-id` or of a udev rule; a pattern with one
                 match; `udp://ADDRESS:PORT` to listen on; `tcp://ADDRESS:PORT` to connect to
     baud      : of a serial port
-    system_id : the MAVLink system to listen to; others are counted and refused
+    system_id : the MAVLink system to listen to; others are counted and refused. Without one, nothing is sent there
     line      : the format of a plain-line instrument, or its name where it is built in
     """
 
@@ -181,8 +183,23 @@ def site_of(config: Config, utc_at_mono_zero_ns: int | None = None) -> Site:
         heads=config.head,
         links=timings,
         profile=load_profile(config.machine.profile),
+        autopilots=_autopilots(config),
         utc_at_mono_zero_ns=utc_at_mono_zero_ns,
     )
+
+
+def _autopilots(config: Config) -> tuple[Autopilot, ...]:
+    """The autopilots that may be spoken to: of a known system, on a link that position or attitude is read from."""
+    needed = (
+        (AutopilotMessage.ATTITUDE, config.position.attitude_link),
+        (AutopilotMessage.GPS_RAW_INT, config.position.link),
+    )
+    autopilots = []
+    for link in config.link:
+        messages = tuple(message for message, name in needed if name == link.name)
+        if link.protocol == "mavlink" and link.system_id is not None and messages:
+            autopilots.append(Autopilot(link=link.name, system_id=link.system_id, messages=messages))
+    return tuple(autopilots)
 
 
 def decode_toml(text: str, kind: type[_T], source: str) -> _T:

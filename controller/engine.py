@@ -7,7 +7,7 @@ from controller.core.effects import Effects
 from controller.core.inputs import Origin, RawInputs
 from controller.core.state import begin
 from controller.core.step import step
-from controller.intake import Intake
+from controller.intake import Intake, Outgo
 
 
 class Engine:
@@ -15,6 +15,7 @@ class Engine:
 
     def __init__(self, config: Config, origin: Origin, utc_at_mono_zero_ns: int | None = None) -> None:
         self.intake = Intake(config)
+        self.outgo = Outgo(config)
         self._state = begin(site_of(config, utc_at_mono_zero_ns), origin)
 
     @property

@@ -2,6 +2,8 @@
 Logged inputs to records, and commands back to bytes: where codecs and core meet. Pure: no I/O, no clock.
 """
 
+from collections.abc import Iterator
+
 import msgspec
 
 from controller.config import Config
@@ -9,6 +11,7 @@ from controller.core.effects import Command
 from controller.core.inputs import Arrival, EndSession, Inputs, RawInputs
 from firmware_bridge.codec import head as head_codec
 from firmware_bridge.codec.decoders import Decoder, make_decoder
+from firmware_bridge.codec.mavlink import CompanionEncoder
 from firmware_bridge.records import LinkStats
 
 
@@ -56,6 +59,25 @@ class Intake:
         return {link: decoder.stats for link, decoder in self._decoders.items()}
 
 
-def encode_commands(commands: tuple[Command, ...]) -> tuple[Outgoing, ...]:
-    """Commands to heads as bytes, in the order in which they must go out."""
-    return tuple(Outgoing(link=command.link, payload=head_codec.encode(command.record)) for command in commands)
+class Outgo:
+    """Commands to bytes; all its state is one frame counter for each autopilot."""
+
+    def __init__(self, config: Config) -> None:
+        self._autopilots = {
+            link.name: CompanionEncoder(link.system_id)
+            for link in config.link
+            if link.protocol == "mavlink" and link.system_id is not None
+        }
+
+    def encode_commands(self, commands: tuple[Command, ...]) -> Iterator[Outgoing]:
+        """
+        Commands to heads and autopilots as bytes, in the order in which they must go out.
+
+        Each is made when it is asked for: lamp and buzzer are on their way before anything after them is composed.
+        """
+        for command in commands:
+            yield Outgoing(link=command.link, payload=self._encode(command))
+
+    def _encode(self, command: Command) -> bytes:
+        autopilot = self._autopilots.get(command.link)
+        return head_codec.encode(command.record) if autopilot is None else autopilot.encode(command.record)

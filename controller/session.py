@@ -10,7 +10,7 @@ from controller.config import parse_config
 from controller.core.effects import Effects
 from controller.core.inputs import Origin, RawInputs
 from controller.engine import Engine
-from controller.intake import Outgoing, encode_commands
+from controller.intake import Outgoing
 from controller.store.chain import SessionInfo
 from controller.store.recorder import Recorder, config_digest
 from firmware_bridge.records import LinkStats
@@ -94,7 +94,7 @@ class Session:
         """One turn: decide, record, and hand back what must go out."""
         effects = self._engine.turn(raw)
         self._recorder.record(raw, effects)
-        return Turn(outgoing=encode_commands(effects.commands), effects=effects)
+        return Turn(outgoing=tuple(self._engine.outgo.encode_commands(effects.commands)), effects=effects)
 
     def link_stats(self) -> dict[str, LinkStats]:
         """Every link's counters so far."""

@@ -1,10 +1,17 @@
-"""An autopilot that is read and never commanded: heartbeat, attitude and its own position, as MAVLink."""
+"""
+An autopilot: heartbeat, attitude and its own position, as MAVLink.
+
+Like a real one without configured streams it sends only heartbeats until it is asked for more, and forgets what it was
+asked for when it restarts. It reads the wire by itself, so that the controller's writer meets an independent reader.
+"""
 
 import math
+import struct
+from collections.abc import Iterator
 
 import numpy as np
 
-from firmware_bridge.codec.mavlink import MavlinkEncoder
+from firmware_bridge.codec.mavlink import CRC_BYTES, HEADER_BYTES_2, MARKER_2, MavlinkEncoder, mavlink_crc
 from firmware_bridge.records import Attitude, AutopilotHeartbeat, AutopilotPosition
 from sim.earth import geographic
 from sim.gnss import SECOND
@@ -16,13 +23,18 @@ RATE_HZ = 20
 BOOT_NS = 42 * SECOND  # the autopilot was switched on before the controller
 ATTITUDE_ERROR_RAD = math.radians(0.5)
 GROUND_ROVER, ARDUPILOT, ACTIVE = 10, 3, 4
+SYSTEM_ID, COMPONENT_ID = 1, 1
+HEARTBEAT_ID = 0
+# common.xml: COMMAND_LONG, its layout and CRC_EXTRA, and the one command that is obeyed.
+COMMAND_LONG_ID, COMMAND_LONG_SEED, SET_MESSAGE_INTERVAL = 76, 152, 511
+_COMMAND_LONG = struct.Struct("<7fHBBB")
 
 
 def autopilot_bytes(
     scenario: Scenario, motion: Motion, until_s: float, random: np.random.Generator
 ) -> list[tuple[int, bytes]]:
-    """(arrival in ns since the start, bytes) for the whole run: attitude at 20 Hz, position at 2, heartbeat at 1."""
-    encoder = MavlinkEncoder(1, 1)
+    """(arrival in ns, bytes) of all that it could send in the run: attitude at 20 Hz, position at 2, heartbeat at 1."""
+    encoder = MavlinkEncoder(SYSTEM_ID, COMPONENT_ID)
     world = scenario.world
     times_s = np.arange(1, int(until_s * RATE_HZ)) / RATE_HZ
     poses = motion.poses(times_s)
@@ -59,3 +71,62 @@ def autopilot_bytes(
             )
         arrivals.append((now_ns + round((AUTOPILOT_LATENCY_MS + float(jitter[row])) * 1_000_000), payload))
     return arrivals
+
+
+class SimulatedAutopilot:
+    """
+    Of all that could be sent, what has been asked for.
+
+    others : how many frames it was sent that are no requests for messages, our heartbeats and texts among them
+    """
+
+    def __init__(self) -> None:
+        self._intervals_us: dict[int, float] = {}
+        self.others = 0
+
+    @property
+    def intervals_us(self) -> dict[int, float]:
+        """Message ids that were asked for since the start, with their intervals."""
+        return dict(self._intervals_us)
+
+    def hear(self, payload: bytes) -> None:
+        """Obey the requests in whole frames; anything else is counted and ignored."""
+        for message_id, frame in _frames(payload):
+            request = _message_interval(frame) if message_id == COMMAND_LONG_ID else None
+            if request is None:
+                self.others += 1
+            else:
+                self._intervals_us[request[0]] = request[1]
+
+    def say(self, payload: bytes) -> bytes:
+        """The frames of `payload` that go out: heartbeats, and what was asked for."""
+        return b"".join(
+            frame
+            for message_id, frame in _frames(payload)
+            if message_id == HEARTBEAT_ID or message_id in self._intervals_us
+        )
+
+    def restart(self) -> None:
+        """Switched off and on: it has forgotten everything."""
+        self._intervals_us.clear()
+
+
+def _frames(payload: bytes) -> Iterator[tuple[int, bytes]]:
+    """(message id, frame) of unsigned MAVLink 2 frames that stand one behind the other."""
+    while payload:
+        assert payload[0] == MARKER_2, "not a MAVLink 2 frame"
+        length = HEADER_BYTES_2 + payload[1] + CRC_BYTES
+        yield int.from_bytes(payload[7:HEADER_BYTES_2], "little"), payload[:length]
+        payload = payload[length:]
+
+
+def _message_interval(frame: bytes) -> tuple[int, float] | None:
+    """(message id, microseconds) of a good request to this autopilot."""
+    crc = mavlink_crc(frame[1:-CRC_BYTES] + bytes((COMMAND_LONG_SEED,)))
+    if crc != int.from_bytes(frame[-CRC_BYTES:], "little"):
+        return None
+    fields = _COMMAND_LONG.unpack(frame[HEADER_BYTES_2:-CRC_BYTES].ljust(_COMMAND_LONG.size, b"\x00"))
+    message_id, interval_us = fields[:2]
+    command, system_id, component_id = fields[7:10]
+    is_ours = (system_id, component_id) == (SYSTEM_ID, COMPONENT_ID) and command == SET_MESSAGE_INTERVAL
+    return (int(message_id), interval_us) if is_ours else None

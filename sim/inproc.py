@@ -16,7 +16,7 @@ from controller.core.inputs import Chunk, Origin, RawInputs
 from controller.session import Session
 from firmware_bridge.errors import ConfigError
 from firmware_bridge.records import FloatArray, IntArray, MonoNs
-from sim.autopilot import autopilot_bytes
+from sim.autopilot import SimulatedAutopilot, autopilot_bytes
 from sim.crew import Action, CheckTimes, calibrate, end_session, function_check
 from sim.gnss import SECOND, receiver_bytes
 from sim.head import SimulatedHead, sample_frames
@@ -91,7 +91,7 @@ def plan(scenario: Scenario, seed: int) -> Day:
 
 def run(day: Day, directory: Path) -> Iterator[float]:
     """Live through a day into a new session directory; yields the share done, for progress."""
-    head = SimulatedHead(day.scenario)
+    head, autopilot = SimulatedHead(day.scenario), SimulatedAutopilot()
     replies: list[tuple[int, bytes]] = []
     position = script_at = 0
     session = Session.create(
@@ -105,8 +105,9 @@ def run(day: Day, directory: Path) -> Iterator[float]:
         for now_ns in range(TURN_NS, round(day.until_s * SECOND) + TURN_NS, TURN_NS):
             chunks = []
             while position < len(day.arrivals) and day.arrivals[position][0] <= now_ns:
-                chunks.append(day.arrivals[position])
+                at, link, payload = day.arrivals[position]
                 position += 1
+                chunks.append((at, link, autopilot.say(payload) if link == "autopilot" else payload))
             while replies and replies[0][0] <= now_ns:
                 at, payload = heapq.heappop(replies)
                 chunks.append((at, "head", payload))
@@ -122,11 +123,15 @@ def run(day: Day, directory: Path) -> Iterator[float]:
                     chunks=tuple(
                         Chunk(link=link, arrival_ns=MonoNs(START_NS + at), payload=payload)
                         for at, link, payload in sorted(chunks, key=lambda chunk: chunk[0])
+                        if payload
                     ),
                     requests=tuple(requests),
                 )
             )
             for outgoing in turn.outgoing:
+                if outgoing.link == "autopilot":
+                    autopilot.hear(outgoing.payload)
+                    continue
                 for reply in head.hear(outgoing.payload, now_ns):
                     heapq.heappush(replies, reply)
             if turn.effects.is_commit:

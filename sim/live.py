@@ -4,6 +4,7 @@ The simulated day in real time: serial devices on pseudo-terminals, an autopilot
 The controller meets it only through ttys, sockets and the console's web server, and cannot tell how it is made.
 """
 
+import contextlib
 import select
 import socket
 import threading
@@ -15,6 +16,7 @@ from controller.core.inputs import AnyRequest, EndSession
 from firmware_bridge.clock import now_ns
 from firmware_bridge.errors import SimulatorError
 from firmware_bridge.io.ports import parse_address
+from sim.autopilot import SimulatedAutopilot
 from sim.console_client import ConsoleClient
 from sim.crew import OPERATOR, Action
 from sim.gnss import SECOND
@@ -24,6 +26,7 @@ from sim.machine_config import Rig
 from sim.pty import SerialDevice
 
 STATUS_NS = SECOND
+DATAGRAM_BYTES_MAX = 2048
 ASKED_S_MAX = 3.0  # how long people try to put a request before they give up
 
 
@@ -32,8 +35,9 @@ class Devices:
 
     def __init__(self, day: Day, rig: Rig) -> None:
         self.head = SimulatedHead(day.scenario)
+        self.autopilot = SimulatedAutopilot()
         self.serial = {name: SerialDevice(Path(getattr(rig, name))) for name in ("gnss", "head")}
-        self._autopilot = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._autopilot = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self._autopilot_at = parse_address(rig.autopilot)
         self._arrivals = day.arrivals
         self._position = 0
@@ -48,7 +52,7 @@ class Devices:
             _, link, payload = self._arrivals[self._position]
             self._position += 1
             if link == "autopilot":
-                self._autopilot.sendto(payload, self._autopilot_at)
+                self._say(self.autopilot.say(payload))
             else:
                 self.serial[link].send(payload)
         while self._replies and self._replies[0][0] <= at_ns:
@@ -64,6 +68,7 @@ class Devices:
     def wait(self, seconds: float) -> None:
         """Until the controller sends something, or for so long."""
         descriptors = [d for d in (device.fileno() for device in self.serial.values()) if d is not None]
+        descriptors.append(self._autopilot.fileno())
         select.select(descriptors, [], [], max(0.0, seconds))
 
     def heard_anything(self) -> bool:
@@ -77,7 +82,20 @@ class Devices:
             device.unplug()
         self._autopilot.close()
 
+    def _say(self, payload: bytes) -> None:
+        if payload:
+            with contextlib.suppress(OSError):  # a controller that is not there is nothing to a datagram's sender
+                self._autopilot.sendto(payload, self._autopilot_at)
+
+    def _hear_autopilot(self) -> None:
+        while True:
+            try:
+                self.autopilot.hear(self._autopilot.recv(DATAGRAM_BYTES_MAX))
+            except OSError:  # nothing more, or word that nobody listens
+                return
+
     def _hear(self, at_ns: int) -> None:
+        self._hear_autopilot()
         self.serial["gnss"].receive()
         asked = self._unanswered + self.serial["head"].receive()
         self._unanswered = b""

@@ -21,11 +21,12 @@ _SHELL = (
 # Package -> the packages of this project that it may import. Anything not named here may import anything.
 MAY_IMPORT = {
     "firmware_bridge/records.py": (),
+    "firmware_bridge/autopilot_records.py": ("firmware_bridge.records",),
     "firmware_bridge/errors.py": (),
-    "firmware_bridge/codec": ("firmware_bridge.records", "firmware_bridge.codec"),
+    "firmware_bridge/codec": ("firmware_bridge.records", "firmware_bridge.autopilot_records", "firmware_bridge.codec"),
     "firmware_bridge/clock.py": ("firmware_bridge.records",),
     "firmware_bridge": ("firmware_bridge",),
-    "controller/core": ("firmware_bridge.records", "controller.core"),
+    "controller/core": ("firmware_bridge.records", "firmware_bridge.autopilot_records", "controller.core"),
     "controller/daemon": (*_SHELL, "controller.daemon", "controller.store"),
     "controller/link": (*_SHELL, "controller.link", "controller.store"),
     "controller": ("firmware_bridge", "controller"),

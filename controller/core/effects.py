@@ -291,7 +291,10 @@ AnyEvent = (
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """A message for a detector head (`OutputCommand`, `TimeQuery`, `DictionaryRequest`)."""
+    """
+    A message for a detector head (`OutputCommand`, `TimeQuery`, `DictionaryRequest`) or for an autopilot, of which
+    there are those of `firmware_bridge.autopilot_records.AutopilotBound` and no others.
+    """
 
     link: str
     record: Record

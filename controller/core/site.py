@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from firmware_bridge.autopilot_records import AutopilotMessage
 from firmware_bridge.records import FixClass
 
 Metres = Annotated[float, Meta(ge=-20.0, le=20.0)]
@@ -161,6 +162,14 @@ class Head(Section, frozen=True, kw_only=True):
     rate_hz: Annotated[float, Meta(gt=0.0, le=10000.0)] | None = None
 
 
+class Autopilot(msgspec.Struct, frozen=True, kw_only=True):
+    """A MAVLink link of one known system that the core reads, with the messages that it needs of it."""
+
+    link: str
+    system_id: int
+    messages: tuple[AutopilotMessage, ...]
+
+
 class Site(msgspec.Struct, frozen=True, kw_only=True):
     """
     Everything `step` knows beforehand.
@@ -176,6 +185,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     heads: tuple[Head, ...]
     links: tuple[LinkTiming, ...]
     profile: Profile
+    autopilots: tuple[Autopilot, ...] = ()
     utc_at_mono_zero_ns: int | None = None
 
     def timing(self, link: str) -> LinkTiming:

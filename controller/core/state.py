@@ -17,9 +17,10 @@ from controller.core.inputs import Calibration, Origin, StationSeen
 from controller.core.mapping import PassRaster, ReasonSets, TileMap
 from controller.core.reasons import Reason
 from controller.core.rules import Measured
-from controller.core.site import Head, LinkTiming, Site
+from controller.core.site import Autopilot, Head, LinkTiming, Site
 from controller.core.timebase import DeviceClock, EpochClock
 from controller.core.track import Track
+from firmware_bridge.autopilot_records import AutopilotMessage
 from firmware_bridge.records import FloatArray, IntArray, MonoNs, Record, UtcNs
 
 PENDING_BLOCKS_MAX = 4096  # sample blocks that wait for fixes: 40 s at one block each 10 ms, ten times the longest wait
@@ -116,12 +117,33 @@ class HeadState(msgspec.Struct, kw_only=True, eq=False):
     measured: dict[Reason, Measured] = {}
 
 
+class StreamState(msgspec.Struct, kw_only=True):
+    """One message of an autopilot. `heard`: how many came since it was last asked for."""
+
+    message: AutopilotMessage
+    asked_ns: MonoNs | None = None
+    heard_ns: MonoNs | None = None
+    heard: int = 0
+    is_flowing: bool = False
+
+
+class AutopilotState(msgspec.Struct, kw_only=True):
+    """An autopilot that is read: when it and we were last heard, its boot clock, its messages."""
+
+    autopilot: Autopilot
+    streams: tuple[StreamState, ...]
+    heartbeat_ns: MonoNs | None = None
+    beat_ns: MonoNs | None = None
+    device_time_ns: int | None = None
+
+
 class State(msgspec.Struct, kw_only=True, eq=False):
     """The whole of it."""
 
     site: Site
     origin: Origin
     heads: list[HeadState]
+    autopilots: tuple[AutopilotState, ...]
     tiles: TileMap
     reason_sets: ReasonSets
     track: Track
@@ -174,7 +196,7 @@ class Outbox:
         self.placed: list[PlacedSamples] = []
 
     def command(self, link: str, record: Record) -> None:
-        """Send a message to a head."""
+        """Send a message to a head or an autopilot."""
         self.commands.append(Command(link=link, record=record))
 
 
@@ -207,6 +229,10 @@ def begin(site: Site, origin: Origin) -> State:
         site=site,
         origin=origin,
         heads=heads,
+        autopilots=tuple(
+            AutopilotState(autopilot=a, streams=tuple(StreamState(message=message) for message in a.messages))
+            for a in site.autopilots
+        ),
         tiles=tiles,
         reason_sets=reason_sets,
         track=Track(),

@@ -7,6 +7,7 @@ loop and is changed in place.
 
 import math
 
+from controller.core.autopilot import command_autopilots, hear_autopilot
 from controller.core.effects import (
     CreditState,
     Effects,
@@ -63,6 +64,7 @@ def step(state: State, inputs: Inputs) -> tuple[State, Effects]:
         command_head(state, head, now_ns, out)
         watch_self_test(state, head, now_ns, out)
         place_pending(state, head, now_ns, out)
+    command_autopilots(state, now_ns, out)  # after the heads: lamp and buzzer come first
     is_commit = _is_commit(state, now_ns)
     if state.is_ended:
         _finish(state, now_ns, out)
@@ -79,6 +81,7 @@ def step(state: State, inputs: Inputs) -> tuple[State, Effects]:
 
 def _take_arrival(state: State, arrival: Arrival, now_ns: MonoNs, out: Outbox) -> None:
     position = state.site.position
+    hear_autopilot(state, arrival.link, arrival.record, arrival.arrival_ns)
     match arrival.record:
         case GnssFix() as fix if arrival.link == position.link:
             _take_fix(state, fix, arrival.arrival_ns, now_ns, out)

@@ -17,7 +17,6 @@ from controller.daemon.desk import Asked, Desk
 from controller.daemon.store_thread import StoreThread
 from controller.daemon.timer import Ticker
 from controller.engine import Engine
-from controller.intake import encode_commands
 from controller.notify import Notifier
 from firmware_bridge.io.link import Link
 from firmware_bridge.records import MonoNs
@@ -134,7 +133,7 @@ class Loop:
             backlog_ns=self._store.backlog_ns(now_ns),
         )
         effects = self._engine.turn(raw)
-        for outgoing in encode_commands(effects.commands):
+        for outgoing in self._engine.outgo.encode_commands(effects.commands):
             self._links[outgoing.link].write(outgoing.payload, now_ns)
         turn = self._store.put(raw, effects)
         if effects.snapshot is not None:

@@ -22,6 +22,7 @@ from typing import Any
 
 from pymavlink.dialects.v20 import ardupilotmega as dialect
 
+from firmware_bridge.autopilot_records import AlertText, CompanionHeartbeat, MessageIntervalRequest
 from firmware_bridge.codec.accuracy import radius_95_from_sigma, sigma_from_radius_95
 from firmware_bridge.codec.fix_part import (
     DAY_NS,
@@ -312,9 +313,43 @@ class MavlinkEncoder:
         else:
             assert record.system_id == self._link.srcSystem, record.system_id
             message = _encode_state(record)
-        frame = bytes(message.pack(self._link))
-        self._link.seq = (self._link.seq + 1) % 256
-        return frame
+        return _pack(self._link, message)
+
+
+class CompanionEncoder:
+    """
+    Writes what may be said to the autopilot of one system, as a companion computer of it, in MAVLink 2.
+
+    The id of the vehicle with component 191: what ground stations and autopilots take for part of the vehicle. Of
+    commands there is one, MAV_CMD_SET_MESSAGE_INTERVAL; nothing here can write another (P7).
+    """
+
+    def __init__(self, system_id: int) -> None:
+        self._link = dialect.MAVLink(None, system_id, dialect.MAV_COMP_ID_ONBOARD_COMPUTER)
+
+    def encode(self, record: Record) -> bytes:
+        """One frame of one of `AutopilotBound`; any other record is a mistake of the caller's."""
+        assert isinstance(record, CompanionHeartbeat | MessageIntervalRequest | AlertText), type(record).__name__
+        assert record.system_id == self._link.srcSystem, record.system_id
+        return _pack(self._link, _encode_companion(record))
+
+
+def _encode_companion(record: CompanionHeartbeat | MessageIntervalRequest | AlertText) -> Any:
+    if isinstance(record, CompanionHeartbeat):
+        kind, no_autopilot = dialect.MAV_TYPE_ONBOARD_CONTROLLER, dialect.MAV_AUTOPILOT_INVALID
+        return dialect.MAVLink_heartbeat_message(kind, no_autopilot, 0, 0, dialect.MAV_STATE_ACTIVE, 3)
+    if isinstance(record, AlertText):
+        return dialect.MAVLink_statustext_message(dialect.MAV_SEVERITY_ALERT, record.text.encode("ascii"))
+    target = record.system_id, dialect.MAV_COMP_ID_AUTOPILOT1
+    return dialect.MAVLink_command_long_message(
+        *target, dialect.MAV_CMD_SET_MESSAGE_INTERVAL, 0, record.message, record.interval_us, 0, 0, 0, 0, 0
+    )
+
+
+def _pack(link: Any, message: Any) -> bytes:
+    frame = bytes(message.pack(link))
+    link.seq = (link.seq + 1) % 256
+    return frame
 
 
 def _encode_state(record: AutopilotHeartbeat | Attitude | AutopilotPosition) -> Any:
