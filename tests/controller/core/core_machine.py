@@ -18,11 +18,13 @@ from controller.core.inputs import (
     Inputs,
     Origin,
 )
-from controller.core.site import Head, LinkTiming, PositionSource, Site, Task, Vehicle
+from controller.core.site import Autopilot, Head, LinkTiming, PositionSource, Site, Task, Vehicle
 from controller.core.state import begin
 from controller.core.step import step
+from firmware_bridge.autopilot_records import AutopilotMessage, MessageIntervalRequest
 from firmware_bridge.records import (
     Attitude,
+    AutopilotHeartbeat,
     FixClass,
     GnssFix,
     HeadChannel,
@@ -105,6 +107,7 @@ def site(profile="ap-shallow", **profile_changes):
             for name in ("gnss", "gnss2", "head", "autopilot")
         ),
         profile=msgspec.structs.replace(load_profile(profile), **profile_changes),
+        autopilots=(Autopilot(link="autopilot", system_id=1, messages=(AutopilotMessage.ATTITUDE,)),),
     )
 
 
@@ -147,6 +150,11 @@ class Machine:
         self.second_fix = lambda seconds, east_m, north_m: None
         self.status = lambda seconds: 0
         self.has_attitude = True
+        self.has_heartbeat = True
+        self.waits_to_be_asked = False
+        self.is_deaf = False
+        self.booted_ns = 0
+        self.asked = set()
         self.answers_outputs = True
         self.drop_sample = lambda seconds: False
         self.noise_uv = 0.5
@@ -180,6 +188,8 @@ class Machine:
 
     def _answer(self, command):
         device_ns = self._tick * (SECOND // RATE_HZ)
+        if isinstance(command, MessageIntervalRequest) and not self.is_deaf:
+            self.asked.add(command.message)
         if isinstance(command, TimeQuery):
             self._replies.append(TimeReply(token=command.token, device_time_ns=device_ns))
         elif isinstance(command, OutputCommand) and self.answers_outputs:
@@ -214,12 +224,23 @@ class Machine:
                 second = self.second_fix(self.seconds, east_m, north_m)
                 if second is not None:
                     records.append(("gnss2", fix(time_ns - LATENCY_NS, **second)))
-        if self._tick % 3 == 0 and self.has_attitude:
-            attitude = Attitude(
-                system_id=1, device_time_ns=time_ns - LATENCY_NS, roll_rad=0.0, pitch_rad=0.0, yaw_rad=0.0
-            )
-            records.append(("autopilot", attitude))
+        records += self._autopilot(time_ns - LATENCY_NS)
         return self.step(records, requests)
+
+    def _autopilot(self, time_ns):
+        records = []
+        if self._tick % 50 == 0 and self.has_heartbeat:
+            records.append(AutopilotHeartbeat(system_id=1, vehicle_type=10, autopilot=3, base_mode=0, system_status=4))
+        is_asked = not self.waits_to_be_asked or AutopilotMessage.ATTITUDE in self.asked
+        if self._tick % 3 == 0 and self.has_attitude and is_asked:
+            device_ns = time_ns - self.booted_ns
+            records.append(Attitude(system_id=1, device_time_ns=device_ns, roll_rad=0.0, pitch_rad=0.0, yaw_rad=0.0))
+        return [("autopilot", record) for record in records]
+
+    def restart_autopilot(self):
+        """Its clock begins again, and it has forgotten what it was asked for."""
+        self.asked.clear()
+        self.booted_ns = self._tick * (SECOND // RATE_HZ) - LATENCY_NS
 
     def run(self, seconds):
         for _ in range(round(seconds * RATE_HZ)):
