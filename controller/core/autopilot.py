@@ -8,6 +8,7 @@ and when they stay away, once a second until they flow.
 import msgspec
 
 from controller.core.effects import AlarmRaised
+from controller.core.inputs import Origin
 from controller.core.site import Autopilot
 from controller.core.state import AutopilotState, Outbox, State, StreamState
 from controller.core.timebase import SECOND
@@ -58,7 +59,7 @@ def command_autopilots(state: State, now_ns: MonoNs, out: Outbox) -> None:
     for autopilot in state.autopilots:
         site = autopilot.autopilot
         for alarm in alarms:
-            out.command(site.link, AlertText(system_id=site.system_id, text=alarm_text(alarm)))
+            out.command(site.link, AlertText(system_id=site.system_id, text=alarm_text(alarm, state.origin)))
         if autopilot.beat_ns is None or now_ns - autopilot.beat_ns >= BEAT_NS:
             autopilot.beat_ns = now_ns
             out.command(site.link, CompanionHeartbeat(system_id=site.system_id))
@@ -68,13 +69,18 @@ def command_autopilots(state: State, now_ns: MonoNs, out: Outbox) -> None:
             _ask(site, stream, now_ns, out)
 
 
-def alarm_text(alarm: AlarmRaised) -> str:
-    """As "ANOMALY 17 c5 c6"; channels that do not fit are counted: "ANOMALY 17 c5 c6 +9"."""
+def alarm_text(alarm: AlarmRaised, origin: Origin) -> str:
+    """
+    As "ANOMALY 17 c5 c6"; channels that do not fit are counted: "ANOMALY 17 c5 c6 +9".
+
+    Anything but a live session says so first, as "SIMULATED ANOMALY 17 c5 c6" (P8).
+    """
+    mark = "" if origin is Origin.LIVE else f"{origin.value.upper()} "
     names = ["".join(c if c.isascii() and c.isprintable() else "?" for c in name) for name in alarm.channels]
     kept = len(names)
     while True:
         rest = [f"+{len(names) - kept}"] if kept < len(names) else []
-        text = " ".join([f"ANOMALY {alarm.alarm}", *names[:kept], *rest])
+        text = " ".join([f"{mark}ANOMALY {alarm.alarm}", *names[:kept], *rest])
         if len(text) <= TEXT_CHARACTERS_MAX or kept == 0:
             return text[:TEXT_CHARACTERS_MAX]
         kept -= 1

@@ -51,7 +51,7 @@ def test_a_vehicle_sees_the_controller_its_requests_and_its_alarms(machine, peer
     assert (ask.command, ask.param1, ask.param2) == (511, 30, 50_000)
     text = eventually(lambda: peer.hears("STATUSTEXT"), patience_s=40.0)
     assert text.severity == dialect.MAV_SEVERITY_ALERT
-    assert text.text.startswith("ANOMALY 1 ")
+    assert text.text.startswith("SIMULATED ANOMALY 1 ")  # the head says that it is simulated (P8)
     assert {message.get_type() for message in peer.heard} == {"HEARTBEAT", "COMMAND_LONG", "STATUSTEXT"}
     assert machine.stop("core") == 0
     assert replay(machine.session()).difference is None

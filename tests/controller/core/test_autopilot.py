@@ -7,7 +7,7 @@ from core_machine import CHANNELS, MS, SECOND, START_NS, Machine, site
 
 from controller.core.autopilot import alarm_text
 from controller.core.effects import AlarmRaised
-from controller.core.inputs import BeginCheck
+from controller.core.inputs import BeginCheck, Origin
 from firmware_bridge.autopilot_records import AlertText, AutopilotMessage, CompanionHeartbeat, MessageIntervalRequest
 from firmware_bridge.records import OutputCommand
 
@@ -162,10 +162,13 @@ def test_a_machine_without_a_known_autopilot_sends_it_nothing():
     ],
 )
 def test_the_text_of_an_alarm_fits_the_message(channels, text):
-    """Fifty printable ASCII characters; what does not fit is counted."""
+    """Fifty printable ASCII characters; what does not fit is counted, and what is not live says so (P8)."""
     alarm = AlarmRaised(
         mono_ns=0, utc_ns=None, alarm=17, head="head", channels=channels, sequence=1, sample_ns=None, value=1.0,
         threshold=1.0, check=None,
     )  # fmt: skip
-    assert alarm_text(alarm) == text
+    assert alarm_text(alarm, Origin.LIVE) == text
     assert len(text) <= 50
+    assert alarm_text(alarm, Origin.SIMULATED).startswith("SIMULATED ANOMALY 17")
+    assert alarm_text(alarm, Origin.REPLAYED).startswith("REPLAYED ANOMALY 17")
+    assert len(alarm_text(alarm, Origin.SIMULATED)) <= 50
