@@ -58,10 +58,12 @@ class SourceTableReader:
         """The table, once `data` completes it or makes it longer than any table is; feed no more after that."""
         *lines, rest = (self._line + data).split(b"\n")
         for line in lines:
-            if line.strip() == _END:
+            # Of a longer line only this much may have been kept, which depends on how it came.
+            kept = line[: LINE_BYTES_MAX + 1]
+            if _is_end(kept):
                 return self._table(is_complete=not self._is_cut)
-            self._take(line)
-            self._bytes += len(line) + 1
+            self._take(kept)
+            self._bytes += len(kept) + 1
             if self._bytes > TABLE_BYTES_MAX:
                 return self._table(is_complete=False)
         self._line = rest[: LINE_BYTES_MAX + 1]
@@ -69,7 +71,7 @@ class SourceTableReader:
 
     def finish(self) -> SourceTable:
         """The table as far as it came: no more bytes will."""
-        if self._line.strip() == _END:
+        if _is_end(self._line):
             return self._table(is_complete=not self._is_cut)
         self._take(self._line)
         return self._table(is_complete=False)
@@ -86,6 +88,10 @@ class SourceTableReader:
             self._mountpoints.append(mountpoint)
         else:
             self._is_cut = True
+
+
+def _is_end(line: bytes) -> bool:
+    return len(line) <= LINE_BYTES_MAX and line.strip() == _END
 
 
 def parse_mountpoint(line: bytes) -> Mountpoint | None:

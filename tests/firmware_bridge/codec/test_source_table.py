@@ -91,6 +91,19 @@ def test_a_table_longer_than_any_is_cut():
         assert len(reader._line) <= LINE_BYTES_MAX + 1
 
 
+@pytest.mark.parametrize("line", [END.strip() + b" " * LINE_BYTES_MAX + b"x", b" " * LINE_BYTES_MAX + END.strip()])
+def test_a_line_longer_than_any_ends_no_table_however_it_came(line):
+    """What is cut off a line that comes in pieces does not make it the table's end."""
+    assert read(STR + b"\n" + line + b"\n" + VRS) == read(STR + b"\n" + line + b"\n" + VRS, [len(STR) + 1 + len(line)])
+    assert not read(line + b"\n", [len(line)]).is_complete
+
+
+def test_a_table_is_cut_at_the_same_place_however_it_came():
+    """A line counts for what is kept of it, so that its length in pieces is its length at once."""
+    data = (b"x" * 10_000 + b"\n") * (TABLE_BYTES_MAX // 10_000 + 1) + STR + b"\n" + END
+    assert read(data) == read(data, [9_999] * 500)
+
+
 _lines = st.sampled_from([STR + b"\r\n", VRS + b"\n", END, STR[:30], b"STR;a;b;c;;;;;;;;;;\n", b"x" * LINE_BYTES_MAX])
 
 
