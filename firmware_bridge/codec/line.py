@@ -22,6 +22,7 @@ _UNIT_NS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "hms": 1_000_000_0
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2}):(\d{2}(?:\.\d{1,9})?)", re.ASCII)
 _NS_MAX = 2**62  # half of what an int64 holds, so that differences fit too
+_NUMBER_MAX = 2**62  # the same for sample numbers: no instrument counts so far, damaged counters leap there
 
 
 class LineDecoder:
@@ -181,6 +182,8 @@ class _Sequence:
             steps = counter - last if self._wrap is None else (counter - last) % self._wrap
             # Whatever is not exactly one step on is a gap: two or more.
             self._number += 1 if steps == self._step else max(2, steps // self._step)
+        if self._number >= _NUMBER_MAX:
+            self._number = 0  # begins anew, as an instrument that was switched off and on does
         return self._number
 
     def skip(self) -> None:

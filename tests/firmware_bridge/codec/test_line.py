@@ -293,3 +293,12 @@ def test_counter_clock_and_rules_come_back_from_the_encoder(rows, unit):
     assert [int(block.sequence[0]) for block in blocks] == list(range(len(rows)))
     assert [int(block.device_time_ns[0]) for block in blocks] == [ms * 1_000_000 for ms, _ in rows]
     assert [float(block.values[0, 0]) for block in blocks] == pytest.approx([value for _, value in rows])
+
+
+def test_a_counter_that_leaps_for_ever_stays_a_number():
+    """Damaged counters that leap 9e17 again and again do not leave what an int64 holds."""
+    leaping = LineFormat(sequence_column=0, sequence_step=2, channels=(LineChannel(name="a", unit="nT", column=1),))
+    decoder = LineDecoder(leaping)
+    blocks = decoder.feed(b"0,1\n900000000000000000,1\n" * 100)
+    assert len(blocks) == 200
+    assert all(0 <= int(block.sequence[0]) < 2**62 for block in blocks)
