@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
 
-.PHONY: setup demo test lint packages bench recorded picture clean
+.PHONY: setup demo test lint packages bench fuzz recorded picture clean
 
 setup: $(STAMP)
 
@@ -37,6 +37,10 @@ recorded: setup
 
 bench: setup
 	$(BIN)/python -m tests.bench $(ARGS)
+
+# ARGS="--seconds 300 --target gnss": each decoder under a coverage-guided fuzzer, 30 s each unless said.
+fuzz: setup
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 # The README's picture, taken anew: run it whenever the console looks different.
 picture: setup packages

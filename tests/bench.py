@@ -16,7 +16,7 @@ from controller.core.mapping import PassRaster, PlacedRun, ReasonSets, TileMap
 from controller.core.site import Head
 from sim.inproc import plan, run
 from sim.scenario import load_scenario
-from tests import bench_latency
+from tests import bench_decoders, bench_latency
 
 SECOND = 1_000_000_000
 
@@ -88,6 +88,7 @@ def main() -> None:
     console.print(f"detection, 16 channels at 100 Hz:                  {detection_speed(16, 100.0):8.0f} x real time")
     console.print(f"detection, 16 channels at 1 kHz:                   {detection_speed(16, 1000.0):8.0f} x real time")
     console.print(f"coverage, late updates against early (1 is constant): {coverage_growth(10_000):8.2f}\n")
+    bench_decoders.measure(console)
     bench_latency.measure(console)
 
 

@@ -7,6 +7,7 @@ lies behind them. On a finding the input is printed as hex with the command that
 """
 
 import argparse
+import importlib.util
 import os
 import subprocess
 import sys
@@ -117,6 +118,8 @@ def main() -> int:
         if chosen.target is None:
             parser.error("--input needs --target")
         return repeat(chosen.target, chosen.input)
+    if importlib.util.find_spec("atheris") is None:
+        parser.error("the fuzzer atheris is not installed; it has wheels for x86-64 Linux (pip install atheris)")
     names = [chosen.target] if chosen.target else list(TARGETS)
     failed = [name for name in names if fuzz_apart(name, chosen.seconds, chosen.seed)]
     print(f"{len(names)} decoders, {chosen.seconds:g} s each; findings in: {', '.join(failed) or 'none'}")  # noqa: T201

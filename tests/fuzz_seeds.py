@@ -38,7 +38,8 @@ from tests.firmware_bridge.head_records import dictionary
 
 SECOND = 1_000_000_000
 FIRST_UTC_NS = 1_700_000_000 * SECOND
-STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: gnss/data\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n0\r\nA: b\r\n\r\n"
+STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: gnss/data\r\nTransfer-Encoding: chunked\r\n\r\n"
+CHUNKS = b"5;x=y\r\nhello\r\n0\r\nA: b\r\n\r\n"
 STATION = b"STR;ACOR0;La Coruna;RTCM 3.1;1004(1);2;GPS;EUREF;ESP;43.36;351.60;1;0;x;none;B;N;500;\r\n"
 TABLE = b"Content-Type: gnss/sourcetable\r\n\r\n" + STATION + b"CAS;c;2101\r\nENDSOURCETABLE\r\n"
 ANSWERS = [
@@ -49,7 +50,7 @@ ANSWERS = [
     b"SOURCETABLE 200 OK\r\n" + TABLE,
     b"HTTP/1.1 200 OK\r\n" + TABLE,
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" + TABLE.replace(STATION, b"5d\r\n" + STATION + b"\r\n0\r\n"),
-    STREAM,
+    STREAM + CHUNKS,
 ]
 COMMANDS = (
     DictionaryRequest(),
@@ -139,9 +140,13 @@ def encoded() -> dict[str, list[bytes]]:
         "command": [encode(command) for command in COMMANDS],
         "gnss": [nmea, nmea + encode_nmea(fix(1)), encode_ubx(fix(0)) + encode_ubx(fix(1)), station() + nmea],
         "mavlink": [mavlink(0)],
-        "n38": [encode_reading(0, [1.0] * 4) + encode_sentence(0, nmea.splitlines()[0]) + encode_reading(190, [1.0] * 4)],
+        "n38": [
+            encode_reading(0, [1.0] * 4) + encode_sentence(0, nmea.splitlines()[0]) + encode_reading(190, [1.0] * 4)
+        ],
         "rtcm": [station()],
-        "line-columns": [b"#c\r\n2,10:00:00.5,1.5,2,3\r\n4,10:00:01,,x,0\r\n998,23:59:60,1e3,-2,9\r\n0,00:00:00,1,1,1\r\n"],
+        "line-columns": [
+            b"#c\r\n2,10:00:00.5,1.5,2,3\r\n4,10:00:01,,x,0\r\n998,23:59:60,1e3,-2,9\r\n0,00:00:00,1,1,1\r\n"
+        ],
         "line-g823": [encode_g823([49_895.131], [1249]), b"$ 49895.131,1249\r\n"],
         "line-qtfm1": [encode_qtfm1(nan) + encode_qtfm1(50_000.0, 812) + encode_qtfm1(50_000.0, 812, 7)],
         "line-qtfm2": [b"!52926.706_Y53998.412=@094>86341532s139v107\r\n"],

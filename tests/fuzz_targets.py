@@ -49,7 +49,7 @@ class Fed(Protocol):
         """The records held back."""
 
 
-class Finding(AssertionError):
+class Finding(AssertionError):  # noqa: N818 - it says what was found, and is the fuzzer's word for it
     """An invariant that did not hold; the message says which."""
 
 
@@ -158,9 +158,7 @@ def _all_targets() -> dict[str, Target]:
         "head": Target(make=HeadDecoder, repair=_repair_head),
         "command": Target(make=HostCommandDecoder, repair=_repair_head),
         "gnss": Target(make=GnssDecoder, recordings=_GNSS_FILES, repair=_repair_gnss, longest=9_000),
-        "mavlink": Target(
-            make=lambda: MavlinkDecoder(None), recordings=("mavlink/*/*.?log*",), repair=_repair_mavlink
-        ),
+        "mavlink": Target(make=lambda: MavlinkDecoder(None), recordings=("mavlink/*/*.?log*",), repair=_repair_mavlink),
         "n38": Target(make=N38Decoder, recordings=("detector/em38/*.N38",)),
         "rtcm": Target(make=_Rtcm, recordings=("gnss/semuconsulting/rtcm/*",), repair=_repair_rtcm),
         "line-columns": Target(make=_columns),
@@ -177,20 +175,20 @@ def _all_targets() -> dict[str, Target]:
 
 
 class PlantedBug(LineDecoder):
-    """A decoder with a fault behind three comparisons: what a fuzzer that works must find."""
+    """A decoder with a fault behind two comparisons: what a fuzzer that works must find."""
 
     def __init__(self) -> None:
         super().__init__(named_format("g823"))
 
     def feed(self, data: bytes) -> list[Any]:
         """Fails on one word only."""
-        if data[:1] == b"B" and data[1:3] == b"UG" and data[3:4] == b"!":
+        if data[:2] == b"BU" and data[2:4] == b"G!":
             raise IndexError("planted")
         return super().feed(data)
 
 
 TARGETS = _all_targets()
-PLANTED = {"planted": Target(make=PlantedBug)}
+PLANTED = {"planted": Target(make=PlantedBug, longest=64)}
 
 
 def _bytes_of(entry: Any) -> Any:
@@ -205,9 +203,10 @@ def outcome(decoder: Fed, chunks: Iterable[bytes]) -> bytes:
     """Records and final stats as bytes that can be compared; corrections of a caster, cut anywhere, are joined."""
     entries: list[Any] = []
     for record in [record for chunk in chunks for record in decoder.feed(chunk)] + decoder.finish():
+        joined = record
         if isinstance(record, Corrections) and entries and isinstance(entries[-1][1], Corrections):
-            record = Corrections(data=entries.pop()[1].data + record.data)
-        entries.append((type(record).__name__, record))
+            joined = Corrections(data=entries.pop()[1].data + record.data)
+        entries.append((type(joined).__name__, joined))
     return _ENCODER.encode((entries, getattr(decoder, "stats", None)))
 
 
