@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import queue
 import shutil
 import signal
 import socket
@@ -105,6 +106,7 @@ class Machine:
         self.devices = None
         self._feeding = None
         self._is_fed = threading.Event()
+        self._actions = queue.SimpleQueue()
 
     def start(self, name, *options):
         """Start core or link, its log kept in the directory."""
@@ -144,11 +146,21 @@ class Machine:
 
         def feed():
             while not self._is_fed.is_set():
+                while not self._actions.empty():
+                    action, is_done = self._actions.get()
+                    action(self.devices)
+                    is_done.set()
                 due_ns = self.devices.feed(now_ns() - begun_ns)
                 self.devices.wait(min(0.02, max(0.0, (due_ns - (now_ns() - begun_ns)) / 1e9)))
 
         self._feeding = threading.Thread(target=feed, daemon=True)
         self._feeding.start()
+
+    def do(self, action):
+        """Change the devices between two feedings: a descriptor must not be closed while it is waited on."""
+        is_done = threading.Event()
+        self._actions.put((action, is_done))
+        assert is_done.wait(PATIENCE_S)
 
     def client(self):
         return Client(self.rig.socket)

@@ -52,11 +52,11 @@ def test_an_unplugged_head_is_silent_and_counts_again_as_another_tty(machine):
     machine.begin()
     client = machine.client()
     client.snapshot(lambda shown: any(value is not None for value in shown.heads[0].signal))
-    machine.devices.serial["head"].unplug()
+    machine.do(lambda devices: devices.serial["head"].unplug())
     silent = client.snapshot(lambda shown: shown.heads[0].age_ns > 1_200_000_000)
     assert [reason.reason for reason in silent.heads[0].reasons if reason.reason == "head_silent"]
     assert "is not there" in trouble_of(client.next(Health, lambda h: trouble_of(h, "head")), "head")
-    machine.devices.serial["head"].plug()
+    machine.do(lambda devices: devices.serial["head"].plug())
     client.snapshot(lambda shown: shown.heads[0].age_ns < 200_000_000)
     assert client.next(Health, lambda health: trouble_of(health, "head") is None)
 

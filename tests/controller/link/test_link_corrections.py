@@ -121,5 +121,5 @@ def test_the_place_is_reported_as_a_whole_sentence_and_only_while_it_is_known(ma
     assert fix.latitude_deg == pytest.approx(machine.scenario.world.latitude_deg, abs=1e-4)
     assert position_report(snapshot, None) is None
     assert position_report(None, plane) is None
-    machine.devices.serial["gnss"].unplug()
+    machine.do(lambda devices: devices.serial["gnss"].unplug())
     client.snapshot(lambda shown: shown.fix_age_ns > 5_000_000_000 and position_report(shown, plane) is None)
