@@ -51,6 +51,11 @@ ANSWERS = [
     b"HTTP/1.1 200 OK\r\n" + TABLE,
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" + TABLE.replace(STATION, b"5d\r\n" + STATION + b"\r\n0\r\n"),
     STREAM + CHUNKS,
+    # Longer than what is kept of a status line, a header, a table's line and a chunk's trailer.
+    b"HTTP/1.1 200 " + b"x" * 1_100 + b"\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 2_800 + b"\r\n",
+    b"SOURCETABLE 200 OK\r\n\r\nENDSOURCETABLE" + b" " * 2_100 + b"x\r\n" + STATION + b"ENDSOURCETABLE\r\n",
+    STREAM + b"0\r\n" + b"A: b\r\n" * 800 + b"\r\n",
 ]
 COMMANDS = (
     DictionaryRequest(),
@@ -147,6 +152,7 @@ def encoded() -> dict[str, list[bytes]]:
         "line-columns": [
             b"#c\r\n2,10:00:00.5,1.5,2,3\r\n4,10:00:01,,x,0\r\n998,23:59:60,1e3,-2,9\r\n0,00:00:00,1,1,1\r\n"
         ],
+        "line-counter": [b"2,1\r\n4,1\r\n", b"0,1\n900000000000000000,1\n" * 30],
         "line-g823": [encode_g823([49_895.131], [1249]), b"$ 49895.131,1249\r\n"],
         "line-qtfm1": [encode_qtfm1(nan) + encode_qtfm1(50_000.0, 812) + encode_qtfm1(50_000.0, 812, 7)],
         "line-qtfm2": [b"!52926.706_Y53998.412=@094>86341532s139v107\r\n"],

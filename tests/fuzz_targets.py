@@ -36,7 +36,7 @@ FLOOD_BYTES = 1_000_000
 HELD_BYTES_MAX = 65_536
 # A caster's source table is the one long answer: 5,000 mountpoints of five texts.
 NTRIP_HELD_BYTES_MAX = 8_000_000
-BYTEWISE_MAX = 1_024  # longer inputs are cut at random places only: single bytes of them would take all the time
+BYTEWISE_MAX = 4_096  # longer inputs come in small equal pieces instead: single bytes of them would take all the time
 
 
 class Fed(Protocol):
@@ -96,6 +96,12 @@ def _columns() -> LineDecoder:
             device_time_unit="hms", device_time_wrap=86_400, channels=channels, valid=(rule,), comments=("#",),
         )
     )  # fmt: skip
+
+
+def _counter() -> LineDecoder:
+    """A counter that never wraps and grows by two."""
+    channels = (LineChannel(name="a", unit="nT", column=1),)
+    return LineDecoder(LineFormat(sequence_column=0, sequence_step=2, channels=channels))
 
 
 def _repair_head(data: bytes) -> bytes:
@@ -162,6 +168,7 @@ def _all_targets() -> dict[str, Target]:
         "n38": Target(make=N38Decoder, recordings=("detector/em38/*.N38",)),
         "rtcm": Target(make=_Rtcm, recordings=("gnss/semuconsulting/rtcm/*",), repair=_repair_rtcm),
         "line-columns": Target(make=_columns),
+        "line-counter": Target(make=_counter),
     }
     for name in INSTRUMENTS:
         targets[f"line-{name}"] = Target(make=lambda name=name: LineDecoder(named_format(name)))  # type: ignore[misc]
@@ -242,9 +249,9 @@ def check(target: Target, data: bytes, *, is_flooded: bool) -> None:
         cut_at = random.Random(zlib.crc32(data))
         cuts = sorted(cut_at.randrange(len(data) + 1) for _ in range(cut_at.randrange(1, 8)))
         pieces = [data[start:stop] for start, stop in itertools.pairwise([0, *cuts, len(data)])]
-        chunkings = {f"cut at {cuts}": pieces}
-        if len(data) <= BYTEWISE_MAX:
-            chunkings["in single bytes"] = [data[at : at + 1] for at in range(len(data))]
+        size = 1 if len(data) <= BYTEWISE_MAX else cut_at.randrange(2, 64)
+        equal = [data[at : at + size] for at in range(0, len(data), size)]
+        chunkings = {f"cut at {cuts}": pieces, f"in pieces of {size}": equal}
         for name, chunks in chunkings.items():
             if outcome(target.make(), chunks) != whole:
                 raise Finding(f"other records or stats when {name}")
