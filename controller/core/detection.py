@@ -5,6 +5,12 @@ Baseline is a running median that holds while a channel is in signal; noise is t
 The threshold in force is min(site threshold, max(k * sigma, floor)): adaptivity may only make it more sensitive.
 All operations are comparisons, medians and single products, so the result is the same on every machine; state moves
 by the sample count, so it does not depend on how samples were grouped into blocks.
+
+A channel without a reading in a sample (NaN) is neither above nor below: its runs stand still, its reading is learned
+as ground when the next one comes, and the sample is a fault for it, so it earns nothing. Instruments that read their
+coils in turn therefore alarm at the n-th reading above. This can only add to what alarms: runs above grow at least as
+far, runs of quiet at most as far, as if a missing reading were a quiet one. A channel that stays without a reading has
+left the signal all the same, or it would keep the alarms of its neighbours from being told apart.
 """
 
 import math
@@ -20,6 +26,7 @@ RING = 128  # readings the running median stands on: 8 % standard error of sigma
 RING_MIN = 16  # below this no baseline is given
 UPDATE_S = 0.1  # how often baseline and noise are taken anew
 RECOVERY_S = 0.5  # after saturation, until credit
+MISSING_S = 0.5  # a channel without a reading for longer is in no signal; and at least two turns of all channels
 MAD_TO_SIGMA = 1.4826  # for a Gaussian: 1 / Phi^-1(3/4)
 
 _UNTRUSTED = int(StatusBit.FAULT | StatusBit.TRANSMITTER_OFF | StatusBit.SELF_TEST)
@@ -69,6 +76,7 @@ class Detector:
         self._settle = round(profile.settle_s * rate_hz)
         self._hold_max = round(profile.hold_s_max * rate_hz)
         self._recovery = round(RECOVERY_S * rate_hz)
+        self._missing_max = max(round(MISSING_S * rate_hz), 2 * channels)
         self._ring = np.full((RING, channels), np.nan)
         self._ring_count = np.zeros(channels, dtype=np.int64)
         self._baseline = np.full(channels, np.nan)
@@ -79,7 +87,9 @@ class Detector:
         self._is_calm = True
         self._settle_left = np.full(channels, self._settle, dtype=np.int64)
         self._recover_left = np.zeros(channels, dtype=np.int64)
+        self._is_due = np.zeros(channels, dtype=np.bool_)
         self._above_run = np.zeros(channels, dtype=np.int64)
+        self._missing_run = np.zeros(channels, dtype=np.int64)
         self._quiet_run = np.zeros(channels, dtype=np.int64)
         self._held = np.zeros(channels, dtype=np.int64)
         self._active = np.zeros(channels, dtype=np.bool_)
@@ -171,8 +181,10 @@ class Detector:
         count = len(values)
         self._mark_countdown(self._settle_left, reasons, Reason.BASELINE_UNSETTLED)
         first = -self._index % self._stride
-        for row in range(first, count, self._stride):
-            self._remember(values[row], ~np.isnan(values[row]))
+        # A due channel that is missing is looked for in every row; else one row a stride is enough.
+        has_missing = self._is_due.any() or np.isnan(values[first :: self._stride]).any()
+        for row in range(0 if has_missing else first, count, 1 if has_missing else self._stride):
+            self._remember(values[row], self._index + row)
         self._index += count
 
     def _sample(
@@ -186,9 +198,12 @@ class Detector:
         self._recover_left[is_saturated] = self._recovery + 1
         self._mark_countdown(self._settle_left, reasons[None, :], Reason.BASELINE_UNSETTLED)
         self._mark_countdown(self._recover_left, reasons[None, :], Reason.RECOVERING)
-        self._above_run = np.where(is_above, self._above_run + 1, 0)
+        is_missing = np.isnan(values) & ~is_above
+        self._missing_run = np.where(is_missing, self._missing_run + 1, 0)
+        is_missing &= self._missing_run <= self._missing_max
+        self._above_run = np.where(is_missing, self._above_run, np.where(is_above, self._above_run + 1, 0))
         is_quiet = ~is_above & ~(signal > self._profile.release_share * self.threshold)
-        self._quiet_run = np.where(is_quiet, self._quiet_run + 1, 0)
+        self._quiet_run = np.where(is_missing, self._quiet_run, np.where(is_quiet, self._quiet_run + 1, 0))
         self._active |= self._above_run >= self._profile.alarm_samples
         self._active &= self._quiet_run < self._profile.alarm_samples
         # A signal still under way when its sample count is short must not be learned as ground either.
@@ -198,8 +213,7 @@ class Detector:
         reasons |= np.where(self._settle_left > 0, Reason.BASELINE_UNSETTLED.bit, 0)
         # One alarm may hide a second item beside the first: what a quiet channel did not see stays without credit.
         reasons |= np.where(self._active | is_above, Reason.SIGNAL_PRESENT.bit, 0)
-        if self._index % self._stride == 0:
-            self._remember(values, ~np.isnan(values) & (self._held == 0) & ~is_saturated)
+        self._remember(values, self._index, (self._held != 0) | is_saturated)
 
     def _edge(self, signal: FloatArray, row: int, edges: list[SignalEdge]) -> None:
         """Report when the first channel enters, or the last leaves, the signal."""
@@ -266,8 +280,15 @@ class Detector:
             saturated |= np.abs(values) >= self._head.saturation_level
         return saturated
 
-    def _remember(self, values: FloatArray, is_kept: BoolArray) -> None:
-        channels = np.nonzero(is_kept)[0]
+    def _remember(self, values: FloatArray, index: int, is_barred: BoolArray | None = None) -> None:
+        """Once a stride each channel's reading, or its next one where it has none, is learned unless it is barred."""
+        if index % self._stride == 0:
+            self._is_due[:] = True
+        elif not self._is_due.any():
+            return
+        is_there = self._is_due & ~np.isnan(values)
+        self._is_due &= ~is_there
+        channels = np.nonzero(is_there if is_barred is None else is_there & ~is_barred)[0]
         self._ring[self._ring_count[channels] % RING, channels] = values[channels]
         self._ring_count[channels] += 1
 

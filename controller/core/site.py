@@ -31,7 +31,7 @@ class Profile(Section, frozen=True, kw_only=True):
     fix_gap_s_max             : longest time between the two fixes that bracket a credited sample
     k_sigma, k_noise          : alarm threshold in units of noise; smallest margin of the reference item over the site
                                 threshold in units of noise
-    alarm_samples             : consecutive samples above the threshold that make an alarm (DESIGN's n)
+    alarm_samples             : consecutive readings above the threshold that make an alarm (DESIGN's n)
     baseline_s, settle_s      : length of the running median; time from start or re-baseline until credit
     hold_s_max                : longest time an alarm holds the baseline before it is taken anew, without credit
     release_share             : an alarm's signal has ended below this share of the threshold

@@ -1,25 +1,33 @@
 """Thresholds, baselines and edges of the instant alarm."""
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.config import load_profile
-from controller.core.detection import Detector, Thresholds
+from controller.core.detection import RING_MIN, Detector, Thresholds
 from controller.core.reasons import Reason
 from controller.core.site import Head
 
 RATE = 50.0
 
 
-def detector(channels=2, floor=5.0, **head):
+def detector(channels=2, floor=5.0, alarm_samples=1, rate_hz=RATE, **head):
     fields = {"id": "h", "link": "h", "mount_m": (0.0, 0.0, 0.0), "nominal_radius_m": 0.2, "alarm_floor": floor}
-    return Detector(Head(**{**fields, **head}), load_profile("ap-shallow"), channels, RATE)
+    profile = msgspec.structs.replace(load_profile("ap-shallow"), alarm_samples=alarm_samples)
+    return Detector(Head(**{**fields, **head}), profile, channels, rate_hz)
 
 
 def quiet(samples, channels=2, sigma=1.0, seed=0):
     return np.random.default_rng(seed).normal(0.0, sigma, (samples, channels))
+
+
+def in_turn(values):
+    """As an instrument sends them that reads one channel a line: each is missing in the others' lines."""
+    rows, channels = np.indices(values.shape)
+    return np.where(rows % values.shape[1] == channels, values, np.nan)
 
 
 def feed(target, values):
@@ -30,14 +38,20 @@ def feed(target, values):
 @given(
     cuts=st.lists(st.integers(1, 799), max_size=30),
     bursts=st.lists(st.tuples(st.integers(0, 790), st.integers(1, 60), st.floats(-90, 90)), max_size=5),
+    silences=st.lists(st.tuples(st.integers(0, 790), st.integers(1, 60)), max_size=5),
+    alarm_samples=st.integers(1, 3),
+    turn=st.integers(1, 2),
 )
-def test_the_result_does_not_depend_on_how_samples_are_grouped(cuts, bursts):
+def test_the_result_does_not_depend_on_how_samples_are_grouped(cuts, bursts, silences, alarm_samples, turn):
     """One block, single samples or anything between: the same reasons, signals and edges, bit for bit."""
     values = quiet(800)
     for start, length, height in bursts:
         values[start : start + length, start % 2] += height
-    whole = feed(detector(), values)
-    pieces = detector()
+    for start, length in silences:
+        values[start : start + length, start % 2] = np.nan
+    values = in_turn(values) if turn == 2 else values
+    whole = feed(detector(alarm_samples=alarm_samples), values)
+    pieces = detector(alarm_samples=alarm_samples)
     reasons, signal, edges = [], [], []
     for start, stop in zip([0, *sorted(set(cuts))], [*sorted(set(cuts)), 800], strict=True):
         found = feed(pieces, values[start:stop])
@@ -110,6 +124,61 @@ def test_missing_readings_are_faults_and_never_signals():
     assert (found.reasons[300:320, 1] & Reason.HEAD_FAULT.bit != 0).all()
     assert (found.reasons[300:320, 0] & Reason.HEAD_FAULT.bit == 0).all()
     assert found.edges == ()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    channels=st.integers(2, 4),
+    alarm_samples=st.integers(1, 5),
+    rate_hz=st.sampled_from([5.0, 10.0, 50.0, 100.0, 250.0]),
+    channel=st.integers(0, 3),
+    begin=st.integers(0, 200),
+)
+def test_channels_that_are_read_in_turn_alarm_at_their_own_nth_reading(
+    channels, alarm_samples, rate_hz, channel, begin
+):
+    """A line that says nothing of a channel neither breaks its run nor keeps its ground from being learned (P2)."""
+    channel %= channels
+    target = detector(channels, alarm_samples=alarm_samples, rate_hz=rate_hz)
+    ground = max(round(rate_hz * 12), 2 * RING_MIN * channels)
+    first = ground + begin
+    values = quiet(first + channels * (alarm_samples + 1), channels)
+    values[first:, channel] += 200.0
+    found = feed(target, in_turn(values))
+    rows = [row for row in range(first, len(values)) if row % channels == channel]
+    assert [(edge.is_begin, edge.row, edge.channels) for edge in found.edges] == [
+        (True, rows[alarm_samples - 1], (channel,))
+    ]
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 1000), alarm_samples=st.integers(1, 4), length=st.integers(1, 60), data=st.data())
+def test_a_missing_reading_never_takes_an_alarm_away_or_earns_credit(seed, alarm_samples, length, data):
+    """Readings lost around a signal: it begins at the n-th reading above; none of the lost ones is free (P1, P2)."""
+    values = quiet(500, seed=seed)
+    values[300 : 300 + length, 0] += 60.0
+    lost = data.draw(st.lists(st.integers(290, 380), max_size=40, unique=True))
+    values[lost, 0] = np.nan
+    found = feed(detector(alarm_samples=alarm_samples), values)
+    above = [row for row in range(300, 300 + length) if row not in lost]
+    gaps = np.diff(above)
+    if len(above) >= alarm_samples and (gaps <= 0.5 * RATE).all():
+        assert [edge.row for edge in found.edges if edge.is_begin] == [above[alarm_samples - 1]]
+    assert found.reasons[lost, 0].all()
+    assert (found.reasons[above, 0] & Reason.SIGNAL_PRESENT.bit != 0).all()
+
+
+def test_a_lost_reading_does_not_end_a_signal_and_a_lost_channel_does():
+    """Half a second without readings ends it, so that a dead channel cannot swallow its neighbours' alarms (P2)."""
+    values = quiet(600)
+    values[300:, 0] += 60.0
+    values[305:315, 0] = np.nan
+    values[320:, 0] = np.nan
+    values[400:410, 1] += 60.0
+    edges = feed(detector(alarm_samples=2), values).edges
+    assert [(edge.is_begin, edge.row, edge.channels) for edge in edges] == [
+        (True, 301, (0,)), (False, 320 + round(0.5 * RATE) + 1, (0,)), (True, 401, (1,)), (False, 411, (1,)),
+    ]  # fmt: skip
 
 
 def test_a_level_of_saturation_alarms_and_recovers_without_credit():
