@@ -5,21 +5,17 @@ Everything here is checked when the configuration is loaded; a message begins wi
 """
 
 import math
-import re
 from typing import Literal
 
 import msgspec
+
+from firmware_bridge.codec.line_pattern import LinePattern
 
 LINE_BYTES_MAX = 4_096  # what `length_max` may be at most: ten times the longest line of the instruments known here
 CHANNELS_MAX = 64  # as many as a head's dictionary may name
 
 # What stands in a line: a column counted from 0, or the name of a group of `pattern`.
 Column = int | str
-
-# A group that repeats is what makes a regular expression's time explode; `(...)?` is no repetition.
-_REPEATED_GROUP = re.compile(r"\)(?:[*+]|\{(?!0?,?1\})\d*,?\d*\})")
-_HIDDEN = re.compile(r"\(\?(?:#|[a-zA-Z]*x)")  # comments and verbose patterns could hide one from the check
-_ESCAPES_AND_SETS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
 
 
 class LineChannel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,7 +63,7 @@ class LineFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """
     How a line is laid out: in columns by `separator`, or, where that is not enough, by `pattern`.
 
-    pattern          : a regular expression for the whole line; its named groups are the columns
+    pattern          : a regular expression for the whole line, see `LinePattern`; its named groups are the columns
     columns          : columns of a good line; None takes any line that reaches the last column used
     length_max       : longest line in bytes without its end; longer ones are dropped and counted
     comments         : lines that begin so are no samples (status messages, replies); they are counted as unknown
@@ -172,18 +168,10 @@ def _check_columns(layout: LineFormat) -> None:
 def _check_pattern(layout: LineFormat, pattern: str) -> None:
     if layout.columns is not None or layout.separator != ",":
         raise ValueError("pattern: separator and columns belong to lines without a pattern")
-    if not pattern.isascii():
-        raise ValueError("pattern: must be plain ASCII, as the lines are")
     try:
-        compiled = re.compile(pattern, re.ASCII)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(f"pattern: is no regular expression: {error}") from error
-    bare = _ESCAPES_AND_SETS.sub("x", pattern)
-    if _HIDDEN.search(bare):
-        raise ValueError("pattern: comments and the verbose flag are not allowed")
-    if _REPEATED_GROUP.search(bare):
-        raise ValueError("pattern: a group may not be repeated (its time would explode); repeat a character or set")
-    groups = sorted(compiled.groupindex)
+        groups = sorted(LinePattern(pattern).names)
+    except ValueError as error:
+        raise ValueError(f"pattern: {error}") from error
     for column in columns_of(layout):
         if column not in groups:
             known = ", ".join(groups) or "none"

@@ -95,7 +95,8 @@ def test_an_instrument_is_plugged_in_by_its_table(line, names, wire, expected):
         (CUSTOM.replace("at_least = 3", ""), ("[link 2.line] valid 1: a rule needs equals",)),
         (CUSTOM.replace("at_least = 3", 'at_least = "3"'), ("[link 2.line.valid 1] at_least", "float")),
         (CUSTOM.replace("Q(", "(Q("), ("[link 2] line: pattern: is no regular expression",)),
-        (CUSTOM.replace(r"\d)'", r"\d)+'"), ("[link 2] line: pattern: a group may not be repeated",)),
+        (CUSTOM.replace(r"\d)'", r"\d)(?=x)'"), ("[link 2] line: pattern: is no regular expression", "(?=")),
+        (CUSTOM.replace(r"\d)'", r"\d) {900}'"), ("[link 2] line: pattern: would take too long", "at most 500")),
         ('instrument = "g823"\nlength_max = 9999', ("[link 2] line: length_max: 9999", "1 to 4096")),
     ],
 )
