@@ -22,7 +22,8 @@ from firmware_bridge.records import LinkStats
 def play(capture: Path, out: Path, as_json: bool) -> None:
     """Run a recording through the core in virtual time and keep the session in OUT.
 
-    CAPTURE is a directory in Firmground's capture format, or a Geophex GEM-2 export (`*_gem.csv` and `*_gps.csv`).
+    CAPTURE is a directory in Firmground's capture format, a Geophex GEM-2 export (`*_gem.csv` and `*_gps.csv`), or a
+    file of a Geonics EM38-MK2's logger (`*.N38`).
     """
     importer = find_importer(capture)
     links: dict[str, LinkStats] = {}

@@ -13,6 +13,7 @@ would otherwise change every reading after it. Readings have no checksum.
 
 import math
 import re
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -31,7 +32,29 @@ _INFORMATION = 6  # auto mode, vertical dipole, no marker: what the encoder writ
 
 _READING = re.compile(rb"[Tt2][\x00-\xff]{13} {1,10}[0-9]{1,10}\n")
 _TEXT = re.compile(rb"[A-SU-Z*!@#?\"][\x20-\x7e]{24}\n")
+_STAMPED = re.compile(rb"(?:[Tt2][\x00-\xff]{13}|!) *([0-9]{1,10})\n")
 _MS = 1_000_000
+
+
+def split_at_stamps(data: bytes) -> Iterator[tuple[int | None, bytes]]:
+    """
+    A stream in pieces that each end with a record that carries the logger's milliseconds; the last has None without.
+
+    Every byte comes once and in order: what carries no time, damaged bytes included, belongs to the next that does.
+    """
+    begin = position = 0
+    while len(data) - position >= RECORD_BYTES:
+        record = data[position : position + RECORD_BYTES]
+        if not (_READING.fullmatch(record) or _TEXT.fullmatch(record)):
+            position += 1
+            continue
+        position += RECORD_BYTES
+        stamped = _STAMPED.fullmatch(record)
+        if stamped is not None:
+            yield int(stamped[1]), data[begin:position]
+            begin = position
+    if begin < len(data):
+        yield None, data[begin:]
 
 
 class N38Decoder:

@@ -1,15 +1,11 @@
 """Recordings of plain-line instruments, read by configuration alone, against independent counts of the files."""
 
-import json
 import math
 import statistics
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
-from controller.store.capture import CaptureHead, Stream, write_capture
 from firmware_bridge.codec.line import LineDecoder
 from firmware_bridge.codec.line_format import LineChannel, LineFormat
 from firmware_bridge.codec.n38 import N38Decoder
@@ -18,36 +14,6 @@ from firmware_bridge.records import GnssFix, SampleBlock
 pytestmark = pytest.mark.recorded
 
 MS = 1_000_000
-EM38_CONFIG = """
-format = 1
-[machine]
-id = "em38"
-site = "recorded"
-profile = "ap-shallow"
-[vehicle]
-antenna_m = [0.0, 0.0, 2.0]
-slope_deg_max = 10.0
-[position]
-link = "logger"
-relative_error_m = 0.02
-drift_m_s = 0.002
-[[link]]
-name = "logger"
-protocol = "n38"
-[[head]]
-id = "em38"
-link = "logger"
-mount_m = [0.0, 0.0, 0.0]
-nominal_radius_m = 0.5
-alarm_floor = 20.0
-rate_hz = 5.25
-channels = [
-  { name = "cond50", unit = "mS/m", position_m = [0.0, 0.0, 0.0] },
-  { name = "inphase50", unit = "ppt", position_m = [0.0, 0.0, 0.0] },
-  { name = "cond100", unit = "mS/m", position_m = [0.0, 0.0, 0.0] },
-  { name = "inphase100", unit = "ppt", position_m = [0.0, 0.0, 0.0] },
-]
-"""
 # A reading in a G-858's file: kind 0, two sensors in nT, time of day, date, mark. Kinds 3 and 6 mark lines, 21 is GGA.
 G858 = LineFormat(
     pattern=r"0 +(?P<first>\d+\.\d{3}) +(?P<second>\d+\.\d{3}) (?P<time>\d\d:\d\d:\d\d\.\d+) \d\d/\d\d/\d\d +\d+",
@@ -95,33 +61,6 @@ def test_every_reading_and_sentence_of_the_em38_is_read(em38):
     assert statistics.median(np.diff(times).tolist()) == 190 * MS
     fixes = [record for record in records if isinstance(record, GnssFix)]
     assert len(fixes) == em38.count(b"@$GPGGA")
-
-
-def test_the_em38_runs_through_the_core_by_configuration_alone(em38, tmp_path):
-    """One link for readings and position; every reading is a sample, none is credited, and the map is as it walked."""
-    source = tmp_path / "capture"
-    head = CaptureHead(
-        format=1, name="em38", description="EM38-MK2", origin="live",
-        stream=(Stream(name="logger", timebase="host"),),
-    )  # fmt: skip
-    chunks, begin = [], 0
-    for start in range(0, len(em38), 26):
-        record = em38[start : start + 26]
-        if record[:1] in b"T!":
-            stamp_ns = int(record[15:25]) * MS
-            chunks.append((stamp_ns, em38[begin : start + 26]))
-            begin = start + 26
-    write_capture(source, head, EM38_CONFIG, {"logger": chunks})
-    played = subprocess.run(
-        [sys.executable, "-m", "controller.cli", "play", str(source), "--out", str(tmp_path / "session"), "--json"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert played.returncode == 0, played.stderr
-    summary = json.loads(played.stdout)
-    assert summary["samples"] == 3_164
-    assert summary["links"]["logger"]["malformed"] == 0
-    assert summary["searched_m2"] == summary["provisional_m2"] == 0.0
-    assert sum(summary["out_of_spec_m2"].values()) > 100.0
 
 
 @pytest.mark.parametrize(

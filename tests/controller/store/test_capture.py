@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from controller.store.capture import Capture, CaptureHead, Stream, write_capture
-from controller.store.importers import GEM2_CONFIG, find_importer, import_gem2
+from controller.store.importers import GEM2_CONFIG
 from firmware_bridge.errors import CaptureError, ConfigError
 
 HEAD = CaptureHead(
@@ -110,41 +110,3 @@ def test_a_stream_without_its_link_is_named(capture):
     path.write_text(path.read_text().replace('timebase = "utc"', 'timebase = "host"', 1))
     with pytest.raises(CaptureError, match="needs a"):
         Capture.open(capture)
-
-
-GEM_CSV = "Line,Sample,Time[ms],QSum\n 0,  6, 1000.400, 5.0\n 0,  7, noise, 5.0\n 0,  8, 1200.400, 6.0"
-GPS_CSV = "\n 900, $GPGGA,1*00\n 1900, $GPGGA,2*00\n"
-
-
-def test_a_vendor_export_becomes_a_capture_line_by_line(tmp_path):
-    """Bytes as they were, stamps exact to the nanosecond, an unreadable time left out and said."""
-    (tmp_path / "a_gem.csv").write_text(GEM_CSV)
-    (tmp_path / "a_gps.csv").write_text(GPS_CSV)
-    assert find_importer(tmp_path) is import_gem2
-    capture = import_gem2(tmp_path, tmp_path / "out")
-    assert list(capture.chunks()) == [
-        (900_000_000, "gnss", b"$GPGGA,1*00\r\n"),
-        (1_000_400_000, "gem2", b" 0,  6, 1000.400, 5.0\r\n"),
-        (1_200_400_000, "gem2", b" 0,  8, 1200.400, 6.0\r\n"),
-        (1_900_000_000, "gnss", b"$GPGGA,2*00\r\n"),
-    ]
-    assert capture.damage == ["a_gem.csv, line 3: its time cannot be read; the line is left out"]
-    assert find_importer(tmp_path / "out") is None
-
-
-@pytest.mark.parametrize(
-    ("gem", "gps", "words"),
-    [
-        (GEM_CSV, None, "_gps.csv"),
-        ("no header\n1,2,3", GPS_CSV, "line 1"),
-        ("", GPS_CSV, "line 1"),
-        (GEM_CSV, "noise\n", "no line with a time"),
-    ],
-)
-def test_an_export_that_cannot_be_used_is_named(tmp_path, gem, gps, words):
-    """File and line, in one sentence."""
-    (tmp_path / "a_gem.csv").write_text(gem)
-    if gps is not None:
-        (tmp_path / "a_gps.csv").write_text(gps)
-    with pytest.raises(CaptureError, match=words):
-        import_gem2(tmp_path, tmp_path / "out")

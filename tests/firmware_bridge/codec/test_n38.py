@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware_bridge.codec.n38 import CHANNELS, RECORD_BYTES, N38Decoder, encode_reading, encode_sentence
+from firmware_bridge.codec.n38 import (
+    CHANNELS,
+    RECORD_BYTES,
+    N38Decoder,
+    encode_reading,
+    encode_sentence,
+    split_at_stamps,
+)
 from firmware_bridge.records import GnssFix, SampleBlock
 
 READING = bytes.fromhex("5406908784ea950d84cb01070106") + b"      666940\n"[1:]
@@ -140,3 +147,20 @@ def test_a_simulated_reading_comes_back(values, milliseconds):
     for got, sent, half in zip(block.values[0], values, half_counts, strict=True):
         assert math.isclose(got, sent, abs_tol=half)
     assert block.device_time_ns.tolist() == [milliseconds * MS]
+
+
+def test_a_stream_is_split_behind_each_time_of_the_logger():
+    """A sentence is one piece with its time, a reading another; what follows the last time has none."""
+    pieces = list(split_at_stamps(encode_sentence(5 * MS, GGA) + READING + b"X$ENDED" + b" " * 18 + b"\n"))
+    assert [stamp_ms for stamp_ms, _ in pieces] == [5, 666_940, None]
+    assert pieces[1][1] == READING
+
+
+@given(noise=st.binary(max_size=60), cut=st.integers(0, 500), position=st.integers(0, 500), rest=st.binary(max_size=30))
+def test_every_byte_of_a_damaged_stream_is_in_one_piece_and_in_order(noise, cut, position, rest):
+    """Nothing is dropped before the decoder has counted it."""
+    data = b"".join(stream(12))[cut:]
+    data = data[:position] + noise + data[position:] + rest
+    pieces = list(split_at_stamps(data))
+    assert b"".join(payload for _, payload in pieces) == data
+    assert all(stamp_ms is not None for stamp_ms, _ in pieces[:-1])
