@@ -1,13 +1,11 @@
 """
 u-blox UBX: NAV-PVT, NAV-HPPOSLLH and NAV-RELPOSNED (version 1) to and from fixes; HNR-PVT, NAV-ATT and TIM-TP from.
 
-Layouts and meanings after the interface descriptions UBX-18010854 (ZED-F9P) and UBX-13003221 (M8: also HNR-PVT,
-NAV-ATT and TIM-TP). Reading goes through
-the library; writing packs the same layouts here, so that a round trip meets two independent readings of the document.
+Meanings after the interface descriptions UBX-18010854 (ZED-F9P) and UBX-13003221 (M8: also HNR-PVT, NAV-ATT and
+TIM-TP); layouts in `ubx_messages`. Only those are read, so a payload's length says whether all fields are there.
 
 Traps kept in mind:
 - Coordinates of NAV-PVT step by 1e-7 degree (1.1 cm); NAV-HPPOSLLH adds two digits.
-- The library reads missing bytes of a short payload as zero, so lengths are checked first.
 - relPosHeading is "valid" also for a rover with a base that stands still, where it is the bearing from that base; it
   is the vehicle's heading only in moving base mode (isMoving), and to be trusted only with fixed ambiguities.
 - HNR-PVT (positions between the epochs, from the inertial sensors) has no word for RTK, and a vehicle heading that is
@@ -18,9 +16,7 @@ Traps kept in mind:
 
 import math
 import struct
-from typing import Any
-
-from pyubx2 import UBXParseError, UBXReader
+from collections.abc import Callable
 
 from firmware_bridge.codec.accuracy import (
     angle_95_from_sigma,
@@ -42,10 +38,29 @@ from firmware_bridge.codec.fix_part import (
     days_from_date,
     is_on_earth,
 )
-from firmware_bridge.codec.gnss_frames import fletcher
+from firmware_bridge.codec.gnss_frames import UBX_OVERHEAD, fletcher
+from firmware_bridge.codec.ubx_messages import (
+    ATT,
+    HNR_PVT,
+    HPPOSLLH,
+    PVT,
+    PVT_BYTES_U_BLOX_7,
+    RELPOSNED,
+    RELPOSNED_BYTES_0,
+    TIM_TP,
+    UNKNOWN_U4,
+    HnrPvt,
+    Pvt,
+    UtcFields,
+    read_att,
+    read_hnr_pvt,
+    read_hpposllh,
+    read_pvt,
+    read_relposned,
+    read_tim_tp,
+)
 from firmware_bridge.records import FixClass, GnssFix, TimePulse, UtcNs
 
-UNKNOWN_U4 = 0xFFFFFFFF
 PVT_STEP_DEG = 1e-7
 HPPOSLLH_STEP_DEG = 1e-9
 
@@ -62,196 +77,190 @@ _WITH_POSITION = (1, 2, 3, 4)
 _FLOAT = 1
 _FIXED = 2
 
-_PVT = struct.Struct("<IHBBBBBBIiBBBBiiiiIIiiiiiIIHHIihH")
-_HPPOSLLH = struct.Struct("<B2sBIiiiibbbbII")
-_RELPOSNED = struct.Struct("<BBHIiiiii4sbbbbIIIII4sI")
-_HNR_PVT_BYTES = 72
-_ATT_BYTES = 32
-_TIM_TP_BYTES = 16
-_PVT_BYTES_U_BLOX_7 = 84  # UBX-13003221 and before: the same fields, ending before headVeh
-
 
 def decode_ubx(frame: bytes) -> FixPart | TimePulse | Refusal:
-    """What one whole UBX frame, header and checksum included, says about an epoch, or about the next time pulse."""
+    """
+    What one whole UBX frame says about an epoch, or about the next time pulse.
+
+    frame : header and checksum included, as the framer gives it: its length and its checksum are good
+    """
     decoder = _DECODERS.get(frame[2:4])
     if decoder is None:
         return Refusal.UNKNOWN
     decode, lengths = decoder
-    if len(frame) - 8 not in lengths:
+    if len(frame) - UBX_OVERHEAD not in lengths:
         return Refusal.MALFORMED
-    try:
-        message = UBXReader.parse(frame)
-    except UBXParseError:
-        return Refusal.MALFORMED
-    return decode(message)
+    return decode(frame[UBX_OVERHEAD - 2 : -2])
 
 
-def _decode_pvt(message: Any) -> FixPart | Refusal:
-    is_resolved = bool(message.validTime and message.fullyResolved)
-    time_of_day_ns, date_days, is_time_sound = _pvt_time(message, is_resolved=is_resolved)
-    if not is_time_sound or not is_on_earth(message.lat, message.lon) or message.iTOW >= WEEK_MS:
+def _decode_pvt(payload: bytes) -> FixPart | Refusal:
+    message = read_pvt(payload)
+    has_position = message.fix_type in _WITH_POSITION and not message.is_position_invalid
+    correction_age_s = CORRECTION_AGE_S[message.correction_range]
+    return _solution(message, "NAV-PVT", _pvt_class(message), has_position, correction_age_s, is_class_coarse=False)
+
+
+def _pvt_class(message: Pvt) -> FixClass:
+    if not message.is_fix_ok:
+        return FixClass.NONE
+    if message.fix_type == _DEAD_RECKONING:
+        return FixClass.DEAD_RECKONING
+    if message.carrier == _FIXED:
+        return FixClass.FIXED
+    if message.carrier == _FLOAT:
+        return FixClass.FLOAT
+    return FixClass.DGNSS if message.is_differential else FixClass.SINGLE
+
+
+def _decode_hnr_pvt(payload: bytes) -> FixPart | Refusal:
+    message = read_hnr_pvt(payload)
+    has_position = message.fix_type in _WITH_POSITION and message.is_fix_ok
+    fix_class = FixClass.DGNSS if message.is_differential else FixClass.SINGLE
+    if message.fix_type == _DEAD_RECKONING:
+        fix_class = FixClass.DEAD_RECKONING
+    is_coarse = has_position and message.fix_type != _DEAD_RECKONING
+    return _solution(message, "HNR-PVT", fix_class, has_position, None, is_class_coarse=is_coarse)
+
+
+def _solution(
+    message: Pvt | HnrPvt,
+    source: str,
+    fix_class: FixClass,
+    has_position: bool,
+    correction_age_s: float | None,
+    *,
+    is_class_coarse: bool,
+) -> FixPart | Refusal:
+    """What the two messages with a whole solution have in common."""
+    time_of_day_ns, date_days, is_time_sound = _utc_time(message.utc)
+    if not is_time_sound or not is_on_earth(message.latitude_deg, message.longitude_deg) or message.itow_ms >= WEEK_MS:
         return Refusal.MALFORMED
-    fix_class = _pvt_class(message)
-    has_position = message.fixType in _WITH_POSITION and not message.invalidLlh
-    has_altitude = has_position and message.fixType != _TWO_D and message.vAcc != UNKNOWN_U4
-    has_speed = has_position and message.sAcc != UNKNOWN_U4 and message.gSpeed >= 0
-    has_course = has_speed and angle_95_from_sigma(message.headAcc) is not None
+    has_altitude = has_position and message.fix_type != _TWO_D and message.vertical_accuracy_mm != UNKNOWN_U4
+    has_speed = has_position and message.speed_accuracy_mm_s != UNKNOWN_U4 and message.ground_speed_mm_s >= 0
+    has_course = has_speed and angle_95_from_sigma(message.heading_accuracy_deg) is not None
     return FixPart(
-        source="NAV-PVT",
+        source=source,
         time_of_day_ns=time_of_day_ns,
-        itow_ms=message.iTOW,
+        itow_ms=message.itow_ms,
         date_days=date_days,
         fix_class=fix_class if has_position else FixClass.NONE,
-        latitude_deg=message.lat if has_position else None,
-        longitude_deg=message.lon if has_position else None,
+        is_class_coarse=is_class_coarse,
+        latitude_deg=message.latitude_deg if has_position else None,
+        longitude_deg=message.longitude_deg if has_position else None,
         position_step_deg=PVT_STEP_DEG if has_position else math.inf,
-        altitude_m=message.hMSL / 1000.0 if has_altitude else None,
-        horizontal_error_95_m=radius_95_from_sigma(message.hAcc / 1000.0) if has_position else None,
-        speed_m_s=message.gSpeed / 1000.0 if has_speed else None,
-        course_deg=message.headMot % 360.0 if has_course else None,
-        correction_age_s=CORRECTION_AGE_S[message.lastCorrectionAge],
+        altitude_m=message.height_msl_mm / 1000.0 if has_altitude else None,
+        horizontal_error_95_m=radius_95_from_sigma(message.horizontal_accuracy_mm / 1000.0) if has_position else None,
+        speed_m_s=message.ground_speed_mm_s / 1000.0 if has_speed else None,
+        course_deg=message.motion_heading_deg % 360.0 if has_course else None,
+        correction_age_s=correction_age_s,
     )
 
 
-def _pvt_class(message: Any) -> FixClass:
-    if not message.gnssFixOk:
-        return FixClass.NONE
-    if message.fixType == _DEAD_RECKONING:
-        return FixClass.DEAD_RECKONING
-    if message.carrSoln == _FIXED:
-        return FixClass.FIXED
-    if message.carrSoln == _FLOAT:
-        return FixClass.FLOAT
-    return FixClass.DGNSS if message.diffSoln else FixClass.SINGLE
-
-
-def _pvt_time(message: Any, *, is_resolved: bool) -> tuple[int | None, int | None, bool]:
+def _utc_time(utc: UtcFields) -> tuple[int | None, int | None, bool]:
     """UTC time of day and date, each None while unresolved; False when the fields cannot be a time."""
-    if not is_resolved:
+    if not (utc.is_time_valid and utc.is_resolved):
         return None, None, True
     # Second 60 is a leap second; nano reaches back before the second where the receiver rounded up.
-    if message.hour > 23 or message.min > 59 or message.second > 60 or abs(message.nano) > NS_PER_S:
+    if utc.hour > 23 or utc.minute > 59 or utc.second > 60 or abs(utc.nano) > NS_PER_S:
         return None, None, False
-    whole_s = (message.hour * 60 + message.min) * 60 + message.second
-    day_carry, time_of_day_ns = divmod(whole_s * NS_PER_S + message.nano, DAY_NS)
-    if not message.validDate:
+    whole_s = (utc.hour * 60 + utc.minute) * 60 + utc.second
+    day_carry, time_of_day_ns = divmod(whole_s * NS_PER_S + utc.nano, DAY_NS)
+    if not utc.is_date_valid:
         return time_of_day_ns, None, True
-    days = days_from_date(message.year, message.month, message.day)
+    days = days_from_date(utc.year, utc.month, utc.day)
     return time_of_day_ns, None if days is None else days + day_carry, days is not None
 
 
-def _decode_hpposllh(message: Any) -> FixPart | Refusal:
+def _decode_hpposllh(payload: bytes) -> FixPart | Refusal:
+    message = read_hpposllh(payload)
     if message.version != 0:
         return Refusal.UNKNOWN
-    if not is_on_earth(message.lat, message.lon) or message.iTOW >= WEEK_MS:
+    if not is_on_earth(message.latitude_deg, message.longitude_deg) or message.itow_ms >= WEEK_MS:
         return Refusal.MALFORMED
-    if message.invalidLlh:
-        return FixPart(source="NAV-HPPOSLLH", itow_ms=message.iTOW)
-    has_altitude = round(message.vAcc * 10) != UNKNOWN_U4
+    if message.is_position_invalid:
+        return FixPart(source="NAV-HPPOSLLH", itow_ms=message.itow_ms)
+    has_altitude = message.vertical_accuracy != UNKNOWN_U4
     return FixPart(
         source="NAV-HPPOSLLH",
-        itow_ms=message.iTOW,
-        latitude_deg=message.lat,
-        longitude_deg=message.lon,
+        itow_ms=message.itow_ms,
+        latitude_deg=message.latitude_deg,
+        longitude_deg=message.longitude_deg,
         position_step_deg=HPPOSLLH_STEP_DEG,
-        altitude_m=message.hMSL / 1000.0 if has_altitude else None,
-        horizontal_error_95_m=radius_95_from_sigma(message.hAcc / 1000.0),
+        altitude_m=message.height_msl_mm / 1000.0 if has_altitude else None,
+        horizontal_error_95_m=radius_95_from_sigma(message.horizontal_accuracy_mm / 1000.0),
     )
 
 
-def _decode_relposned(message: Any) -> FixPart | Refusal:
-    if message.version != 1:
+def _decode_relposned(payload: bytes) -> FixPart | Refusal:
+    if payload[0] != 1:
         return Refusal.UNKNOWN
-    if not 0.0 <= message.relPosHeading <= 360.0 or message.iTOW >= WEEK_MS:
+    if len(payload) != RELPOSNED.size:
+        return Refusal.MALFORMED
+    message = read_relposned(payload)
+    if not 0.0 <= message.heading_deg <= 360.0 or message.itow_ms >= WEEK_MS:
         return Refusal.MALFORMED
     is_heading_valid = (
-        message.relPosHeadingValid and message.isMoving and message.carrSoln == _FIXED and message.gnssFixOK
+        message.is_heading_valid and message.is_moving and message.carrier == _FIXED and message.is_fix_ok
     )
     return FixPart(
         source="NAV-RELPOSNED",
-        itow_ms=message.iTOW,
-        heading_deg=message.relPosHeading % 360.0 if is_heading_valid else None,
-        heading_error_95_deg=angle_95_from_sigma(message.accHeading) if is_heading_valid else None,
+        itow_ms=message.itow_ms,
+        heading_deg=message.heading_deg % 360.0 if is_heading_valid else None,
+        heading_error_95_deg=angle_95_from_sigma(message.heading_accuracy_deg) if is_heading_valid else None,
         # In moving base mode the station is the vehicle's other antenna and says nothing about the correction stream.
-        reference_station=None if message.isMoving else str(message.refStationID),
+        reference_station=None if message.is_moving else str(message.station),
     )
 
 
-def _decode_hnr_pvt(message: Any) -> FixPart | Refusal:
-    is_resolved = bool(message.validTime and message.fullyResolved)
-    time_of_day_ns, date_days, is_time_sound = _pvt_time(message, is_resolved=is_resolved)
-    if not is_time_sound or not is_on_earth(message.lat, message.lon) or message.iTOW >= WEEK_MS:
-        return Refusal.MALFORMED
-    has_position = bool(message.gpsFix in _WITH_POSITION and message.GPSfixOK)
-    fix_class = FixClass.DGNSS if message.DiffSoln else FixClass.SINGLE
-    if message.gpsFix == _DEAD_RECKONING:
-        fix_class = FixClass.DEAD_RECKONING
-    has_altitude = has_position and message.gpsFix != _TWO_D and message.vAcc != UNKNOWN_U4
-    has_speed = has_position and message.sAcc != UNKNOWN_U4 and message.gSpeed >= 0
-    has_course = has_speed and angle_95_from_sigma(message.headAcc) is not None
-    return FixPart(
-        source="HNR-PVT",
-        time_of_day_ns=time_of_day_ns,
-        itow_ms=message.iTOW,
-        date_days=date_days,
-        fix_class=fix_class if has_position else FixClass.NONE,
-        is_class_coarse=has_position and message.gpsFix != _DEAD_RECKONING,
-        latitude_deg=message.lat if has_position else None,
-        longitude_deg=message.lon if has_position else None,
-        position_step_deg=PVT_STEP_DEG if has_position else math.inf,
-        altitude_m=message.hMSL / 1000.0 if has_altitude else None,
-        horizontal_error_95_m=radius_95_from_sigma(message.hAcc / 1000.0) if has_position else None,
-        speed_m_s=message.gSpeed / 1000.0 if has_speed else None,
-        course_deg=message.headMot % 360.0 if has_course else None,
-    )
-
-
-def _decode_att(message: Any) -> FixPart | Refusal:
+def _decode_att(payload: bytes) -> FixPart | Refusal:
+    message = read_att(payload)
     if message.version != 0:
         return Refusal.UNKNOWN
     if (
-        message.iTOW >= WEEK_MS
-        or abs(message.roll) > 180.0
-        or abs(message.pitch) > 90.0
-        or abs(message.heading) > 360.0
+        message.itow_ms >= WEEK_MS
+        or abs(message.roll_deg) > 180.0
+        or abs(message.pitch_deg) > 90.0
+        or abs(message.heading_deg) > 360.0
     ):
         return Refusal.MALFORMED
-    heading_95_deg, roll_95_deg, pitch_95_deg = map(
-        angle_95_from_sigma, (message.accHeading, message.accRoll, message.accPitch)
-    )
+    heading_95_deg = angle_95_from_sigma(message.heading_accuracy_deg)
+    roll_95_deg = angle_95_from_sigma(message.roll_accuracy_deg)
+    pitch_95_deg = angle_95_from_sigma(message.pitch_accuracy_deg)
     if heading_95_deg is roll_95_deg is pitch_95_deg is None:
-        return FixPart(source="NAV-ATT", itow_ms=message.iTOW)
+        return FixPart(source="NAV-ATT", itow_ms=message.itow_ms)
     attitude = AttitudePart(
-        heading_deg=None if heading_95_deg is None else message.heading % 360.0,
-        roll_deg=None if roll_95_deg is None else message.roll,
-        pitch_deg=None if pitch_95_deg is None else message.pitch,
+        heading_deg=None if heading_95_deg is None else message.heading_deg % 360.0,
+        roll_deg=None if roll_95_deg is None else message.roll_deg,
+        pitch_deg=None if pitch_95_deg is None else message.pitch_deg,
         heading_error_95_deg=heading_95_deg,
         roll_error_95_deg=roll_95_deg,
         pitch_error_95_deg=pitch_95_deg,
     )
-    return FixPart(source="NAV-ATT", itow_ms=message.iTOW, attitude=attitude)
+    return FixPart(source="NAV-ATT", itow_ms=message.itow_ms, attitude=attitude)
 
 
-def _decode_tim_tp(message: Any) -> TimePulse | Refusal:
-    if message.towMS >= WEEK_MS:
+def _decode_tim_tp(payload: bytes) -> TimePulse | Refusal:
+    message = read_tim_tp(payload)
+    if message.tow_ms >= WEEK_MS:
         return Refusal.MALFORMED
-    # timeBase 1: the week and the time of week are UTC's; utc 1: the receiver knows UTC. Only both together say UTC.
+    # The week and the time of week are UTC's, and the receiver knows UTC. Only both together say UTC.
     utc_ns = None
-    if message.timeBase and message.utc:
-        below_ms_ns = round(message.towSubMS * NS_PER_MS)
-        weeks_ns = message.week * 7 * DAY_NS + message.towMS * NS_PER_MS + below_ms_ns
+    if message.is_utc_base and message.is_utc_known:
+        below_ms_ns = round(message.tow_fraction * NS_PER_MS / 2**32)
+        weeks_ns = message.week * 7 * DAY_NS + message.tow_ms * NS_PER_MS + below_ms_ns
         utc_ns = UtcNs(GPS_EPOCH_DAYS * DAY_NS + weeks_ns)
-    return TimePulse(utc_ns=utc_ns, quantisation_error_ps=None if message.qErrInvalid else message.qErr)
+    error_ps = None if message.is_error_invalid else message.quantisation_error_ps
+    return TimePulse(utc_ns=utc_ns, quantisation_error_ps=error_ps)
 
 
 # Class and id -> (decoder, payload lengths).
-_DECODERS = {
-    b"\x01\x07": (_decode_pvt, (_PVT.size, _PVT_BYTES_U_BLOX_7)),
-    b"\x01\x14": (_decode_hpposllh, (_HPPOSLLH.size,)),
-    b"\x28\x00": (_decode_hnr_pvt, (_HNR_PVT_BYTES,)),
-    b"\x01\x05": (_decode_att, (_ATT_BYTES,)),
-    b"\x0d\x01": (_decode_tim_tp, (_TIM_TP_BYTES,)),
-    b"\x01\x3c": (_decode_relposned, (_RELPOSNED.size, 40)),  # 40: version 0, told apart by its version byte
+_DECODERS: dict[bytes, tuple[Callable[[bytes], FixPart | TimePulse | Refusal], tuple[int, ...]]] = {
+    b"\x01\x07": (_decode_pvt, (PVT.size, PVT_BYTES_U_BLOX_7)),
+    b"\x01\x14": (_decode_hpposllh, (HPPOSLLH.size,)),
+    b"\x28\x00": (_decode_hnr_pvt, (HNR_PVT.size,)),
+    b"\x01\x05": (_decode_att, (ATT.size,)),
+    b"\x0d\x01": (_decode_tim_tp, (TIM_TP.size,)),
+    b"\x01\x3c": (_decode_relposned, (RELPOSNED.size, RELPOSNED_BYTES_0)),
 }
 
 
@@ -294,7 +303,7 @@ def _encode_pvt(fix: GnssFix) -> bytes:
     if fix.fix_class is FixClass.DEAD_RECKONING and position:
         fix_type = _DEAD_RECKONING
     velocity_mm_s = _velocity_mm_s(fix)
-    return _PVT.pack(
+    return PVT.pack(
         *[_itow_ms(fix), year, month, day, whole_s // 3600, whole_s // 60 % 60, whole_s % 60, valid],
         *[UNKNOWN_U4, nano, fix_type, _pvt_flags(fix), 0, 0],  # tAcc, flags2 and numSV say nothing
         *[round((fix.longitude_deg or 0.0) * 1e7), round((fix.latitude_deg or 0.0) * 1e7)],
@@ -353,7 +362,7 @@ def _encode_hpposllh(fix: GnssFix) -> bytes:
     longitude, longitude_hp = _split(fix.longitude_deg or 0.0, 10**7)
     tenths = round((fix.altitude_m or 0.0) * 10_000)
     altitude_mm = math.trunc(tenths / 10)
-    return _HPPOSLLH.pack(
+    return HPPOSLLH.pack(
         *[0, b"\x00\x00", 1 if is_invalid else 0, _itow_ms(fix), longitude, latitude, 0, altitude_mm],
         *[longitude_hp, latitude_hp, 0, tenths - altitude_mm * 10],
         *[_accuracy(fix, 10_000), _vertical_accuracy(fix)],
@@ -370,7 +379,7 @@ def _encode_relposned(fix: GnssFix) -> bytes:
     east_cm = round(100.0 * math.sin(math.radians(fix.heading_deg)))
     # gnssFixOK, diffSoln, relPosValid, carrSoln fixed, isMoving, relPosHeadingValid, relPosNormalized.
     flags = 0x001 | 0x002 | 0x004 | _FIXED << 3 | 0x020 | 0x100 | 0x200
-    return _RELPOSNED.pack(
+    return RELPOSNED.pack(
         *[1, 0, 0, _itow_ms(fix), north_cm, east_cm, 0, 100, heading, b"\x00" * 4, 0, 0, 0, 0],
         *[100, 100, 100, 100, heading_accuracy, b"\x00" * 4, flags],
     )
