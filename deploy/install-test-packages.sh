@@ -1,5 +1,5 @@
 #!/bin/sh
-# What some tests need beside Python: a browser, a broker with its clients, a C compiler. Installs what is missing where
+# What some tests need beside Python: a browser, a broker with its clients, a C compiler, socat. Installs what is missing where
 # that can be done without a question; otherwise names the command. The tests that need them are skipped without them.
 set -eu
 missing=""
@@ -7,6 +7,7 @@ command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing
 { command -v mosquitto || test -x /usr/sbin/mosquitto; } >/dev/null || missing="$missing mosquitto"
 command -v mosquitto_sub >/dev/null || missing="$missing mosquitto-clients"
 command -v cc >/dev/null || missing="$missing gcc libc6-dev"
+command -v socat >/dev/null || missing="$missing socat"
 test -n "$missing" || exit 0
 
 as_root=""

@@ -59,7 +59,7 @@ class Client:
             packet = self.connection.recv(MESSAGE_BYTES_MAX)
             if not packet:
                 return None
-            assert now_ns() < deadline_ns, f"core never said {kind.__name__} of that kind"
+            assert now_ns() < deadline_ns, f"core never said {kind} of that kind"
             message = decode_to_link(packet)
             if isinstance(message, kind) and where(message):
                 return message
