@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PEERS := $(VENV)/peers
 ARGS ?=
 
-.PHONY: setup demo test lint packages bench fuzz recorded picture clean
+.PHONY: setup demo test lint packages peers bench fuzz recorded picture clean
 
 setup: $(STAMP)
 
@@ -26,11 +27,18 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: lint packages
+test: lint packages peers
 	$(BIN)/pytest -n 2 $(ARGS)
 
 packages:
 	@sh deploy/install-test-packages.sh
+
+# MAVProxy, for the tests with a real ground station: in a folder of its own, beside the environment's pymavlink, without
+# the plotting, 3D and vision packages that it declares and that no part of it used here imports.
+peers: setup
+	@test -x $(PEERS)/bin/mavproxy.py || \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(PEERS) 'MAVProxy>=1.8.71' || \
+		echo "Some tests will be skipped; MAVProxy could not be installed in $(PEERS)" >&2
 
 recorded: setup
 	$(BIN)/pytest -m recorded $(ARGS)

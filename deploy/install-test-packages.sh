@@ -1,6 +1,7 @@
 #!/bin/sh
-# What some tests need beside Python: a browser, a broker with its clients, a C compiler, socat. Installs what is missing where
-# that can be done without a question; otherwise names the command. The tests that need them are skipped without them.
+# What some tests need beside Python: a browser, a broker with its clients, a C compiler, socat. Installs what is
+# missing where that can be done without a question; otherwise names the command. The tests that need them are skipped
+# without them.
 set -eu
 missing=""
 command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing="$missing chromium"
