@@ -182,7 +182,7 @@ class Detector:
         self._mark_countdown(self._settle_left, reasons, Reason.BASELINE_UNSETTLED)
         first = -self._index % self._stride
         # A due channel that is missing is looked for in every row; else one row a stride is enough.
-        has_missing = self._is_due.any() or np.isnan(values[first :: self._stride]).any()
+        has_missing = self._is_due.any() or (first < count and np.isnan(values[first :: self._stride]).any())
         for row in range(0 if has_missing else first, count, 1 if has_missing else self._stride):
             self._remember(values[row], self._index + row)
         self._index += count
