@@ -6,6 +6,7 @@ The exceptions of Firmground's shells, in one tree.
     ├── CaptureError               a recording cannot be read or does not fit together
     ├── StoreError                 a session's record cannot be written, read or trusted
     ├── PortError                  a port cannot be opened, or has gone
+    ├── ReceiverError              a GNSS receiver does not answer when it is asked about its settings
     ├── ServiceError               a process of the running system cannot start, or cannot be reached
     └── SimulatorError             the simulator's process did not do its work
 
@@ -31,6 +32,10 @@ class StoreError(FirmgroundError):
 
 class PortError(FirmgroundError):
     """A port cannot be opened, or has gone."""
+
+
+class ReceiverError(FirmgroundError):
+    """A GNSS receiver does not answer when it is asked about its settings."""
 
 
 class ServiceError(FirmgroundError):

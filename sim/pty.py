@@ -2,8 +2,13 @@
 
 import contextlib
 import os
+import termios
 import tty
 from pathlib import Path
+
+_OUTPUT_SPEED = 5  # of what termios.tcgetattr returns
+_SPEEDS = (9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600)
+_BAUDS = {getattr(termios, f"B{speed}"): speed for speed in _SPEEDS}
 
 
 class SerialDevice:
@@ -51,3 +56,9 @@ class SerialDevice:
             return os.read(self._master, 65_536)
         except (BlockingIOError, OSError):
             return b""
+
+    def baud(self) -> int:
+        """The speed that the controller has set the line to; a pseudo-terminal itself has none. 0 while unplugged."""
+        if self._slave is None:
+            return 0
+        return _BAUDS.get(termios.tcgetattr(self._slave)[_OUTPUT_SPEED], 0)

@@ -8,6 +8,7 @@ from controller.cli.broker import broker
 from controller.cli.decode import decode
 from controller.cli.demo import demo
 from controller.cli.live import core, link, run
+from controller.cli.receiver import receiver
 from controller.cli.sessions import export, replay, verify
 from controller.cli.simulate import sim, simulate
 from controller.cli.survey import play
@@ -33,5 +34,5 @@ def main() -> None:
     """Controller software for humanitarian demining machines. It finds, places and records; it never clears."""
 
 
-for command in (demo, run, core, link, sim, watch, simulate, play, decode, replay, verify, export, broker):
+for command in (demo, run, core, link, sim, watch, simulate, play, decode, replay, verify, export, broker, receiver):
     main.add_command(command)

@@ -67,6 +67,12 @@ def fletcher(data: bytes) -> bytes:
     return bytes((sums[-1] & 0xFF if sums else 0, sum(sums) & 0xFF))
 
 
+def ubx_frame(class_and_id: bytes, payload: bytes) -> bytes:
+    """A whole UBX frame around a payload."""
+    body = class_and_id + len(payload).to_bytes(2, "little") + payload
+    return b"\xb5\x62" + body + fletcher(body)
+
+
 def exclusive_or(text: bytes) -> int:
     """The NMEA checksum over what stands between `$` and `*`."""
     return functools.reduce(operator.xor, text, 0)

@@ -15,7 +15,6 @@ Traps kept in mind:
 """
 
 import math
-import struct
 from collections.abc import Callable
 
 from firmware_bridge.codec.accuracy import (
@@ -38,7 +37,7 @@ from firmware_bridge.codec.fix_part import (
     days_from_date,
     is_on_earth,
 )
-from firmware_bridge.codec.gnss_frames import UBX_OVERHEAD, fletcher
+from firmware_bridge.codec.gnss_frames import UBX_OVERHEAD, ubx_frame
 from firmware_bridge.codec.ubx_messages import (
     ATT,
     HNR_PVT,
@@ -273,15 +272,10 @@ def encode_ubx(fix: GnssFix) -> bytes:
     age becomes its range and the reference station is lost.
     """
     assert fix.fix_class is not FixClass.SIMULATED, "UBX cannot mark a fix as simulated"
-    frames = [_frame(b"\x01\x07", _encode_pvt(fix)), _frame(b"\x01\x14", _encode_hpposllh(fix))]
+    frames = [ubx_frame(b"\x01\x07", _encode_pvt(fix)), ubx_frame(b"\x01\x14", _encode_hpposllh(fix))]
     if fix.heading_deg is not None:
-        frames.append(_frame(b"\x01\x3c", _encode_relposned(fix)))
+        frames.append(ubx_frame(b"\x01\x3c", _encode_relposned(fix)))
     return b"".join(frames)
-
-
-def _frame(class_and_id: bytes, payload: bytes) -> bytes:
-    body = class_and_id + struct.pack("<H", len(payload)) + payload
-    return b"\xb5\x62" + body + fletcher(body)
 
 
 def _itow_ms(fix: GnssFix) -> int:

@@ -62,8 +62,16 @@ def open_port(name: str, baud: int) -> Port:
             return _UdpPort(name)
         if name.startswith("tcp://"):
             return _TcpPort(name)
-        return _SerialPort(_only_match(name), baud)
+        return SerialPort(_only_match(name), baud)
     except OSError as error:  # pyserial's own exception is one, too
+        raise PortError(f"{name}: {_in_words(error)}") from error
+
+
+def open_serial_port(name: str, baud: int) -> "SerialPort":
+    """Open `/dev/…` alone, exclusively, as `open_port` does; its speed can be changed. Raises `PortError`."""
+    try:
+        return SerialPort(_only_match(name), baud)
+    except OSError as error:
         raise PortError(f"{name}: {_in_words(error)}") from error
 
 
@@ -76,11 +84,11 @@ def parse_address(name: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-class _SerialPort:
+class SerialPort:
     """A tty. pyserial opens and sets it up; reads go to the descriptor, since its own would wait for more bytes."""
 
     def __init__(self, path: str, baud: int) -> None:
-        self._name = path
+        self.name = path
         try:
             self._serial = serial.Serial(path, baud, timeout=0, exclusive=True)
         except termios.error as error:
@@ -88,21 +96,43 @@ class _SerialPort:
         with contextlib.suppress(OSError, ValueError, NotImplementedError):
             self._serial.set_low_latency_mode(True)  # USB adapters of one make hold bytes for 16 ms otherwise
         self._descriptor = self._serial.fileno()
+        self._wait_for_bytes()
+
+    def _wait_for_bytes(self) -> None:
         # With VMIN = 0, as pyserial leaves it, a read of a quiet line and of one that is gone look the same.
         settings = termios.tcgetattr(self._descriptor)
         settings[_LINE_VMIN][termios.VMIN] = 1
         termios.tcsetattr(self._descriptor, termios.TCSANOW, settings)
 
+    @property
+    def baud(self) -> int:
+        """The speed it is open at."""
+        return int(self._serial.baudrate)
+
+    def set_baud(self, baud: int) -> None:
+        """Go on at another speed without letting go of the lock; raises `PortError` where it has gone."""
+        try:
+            self._serial.baudrate = baud
+            self._wait_for_bytes()
+        except (OSError, termios.error) as error:
+            # pyserial's own exception keeps no number here; the one that it was made from does.
+            cause = error.__context__ if isinstance(error, serial.SerialException) and error.__context__ else error
+            raise PortError(f"{self.name}: {_in_words(OSError(*cause.args))}") from error
+
     def fileno(self) -> int:
+        """The descriptor to poll."""
         return self._descriptor
 
     def read(self) -> bytes:
-        return _read(self._name, self._descriptor)
+        """What has arrived; see `Port`."""
+        return _read(self.name, self._descriptor)
 
     def write(self, payload: bytes) -> int:
-        return _write(self._name, self._descriptor, payload)
+        """Bytes taken; see `Port`."""
+        return _write(self.name, self._descriptor, payload)
 
     def close(self) -> None:
+        """Let go of it."""
         with contextlib.suppress(OSError, termios.error):
             self._serial.close()
 

@@ -9,7 +9,7 @@ import pytest
 
 from firmware_bridge.errors import PortError
 from firmware_bridge.io import ports
-from firmware_bridge.io.ports import open_port, parse_address
+from firmware_bridge.io.ports import open_port, open_serial_port, parse_address
 from sim.pty import SerialDevice
 
 
@@ -186,3 +186,26 @@ def test_both_kinds_of_addresses_are_understood():
     """IPv4 as it is, IPv6 in brackets."""
     assert parse_address("udp://0.0.0.0:14550") == ("0.0.0.0", 14_550)
     assert parse_address("tcp://[::1]:4001") == ("::1", 4001)
+
+
+def test_a_line_changes_its_speed_without_letting_go_of_its_lock(device, path):
+    """Bytes still pass, a quiet line still is no end of file, and nobody else gets in between."""
+    port = open_serial_port(path, 115_200)
+    port.set_baud(230_400)
+    assert (port.baud, device.baud()) == (230_400, 230_400)
+    with pytest.raises(PortError, match="is taken by another program"):
+        open_port(path, 115_200)
+    device.send(b"after")
+    assert readable(port)
+    assert port.read() == b"after"
+    assert port.read() == b""
+    port.close()
+
+
+def test_the_speed_of_a_line_that_has_gone_cannot_be_changed(device, path):
+    """In words, as everything else about a port."""
+    port = open_serial_port(path, 115_200)
+    device.unplug()
+    with pytest.raises(PortError, match="has gone"):
+        port.set_baud(230_400)
+    port.close()
