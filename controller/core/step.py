@@ -29,7 +29,7 @@ from controller.core.sampling import SILENCE_NS_MAX, command_head, cut_signal, i
 from controller.core.self_test import end_self_test, watch_self_test
 from controller.core.snapshot import take_snapshot
 from controller.core.state import HeadState, Outbox, State
-from controller.core.timebase import SECOND, ClockReply, EpochClock
+from controller.core.timebase import DAY, SECOND, ClockReply, EpochClock
 from controller.core.track import TrackAttitude, TrackFix, is_jump
 from firmware_bridge.records import (
     Attitude,
@@ -43,9 +43,14 @@ from firmware_bridge.records import (
     SampleBlock,
     SelfTestReply,
     TimeReply,
+    UtcNs,
 )
 
 JUMP_HOLD_NS = 2 * SECOND  # after a jump, until fixes may carry credit again
+# 2025-01-01T00:00:00Z. Nothing live is older than this program. A receiver whose GPS week has rolled over is 1024 weeks
+# back, so every such date is found until August 2044.
+LIVE_UTC_NS_MIN = 1_735_689_600 * SECOND
+LATE_FIX = "fix more than 0.5 s late: delayed, or the receiver's clock was stepped"
 
 
 def step(state: State, inputs: Inputs) -> tuple[State, Effects]:
@@ -128,15 +133,21 @@ def _take_fix(state: State, fix: GnssFix, arrival_ns: MonoNs, now_ns: MonoNs, ou
         state.refuse(link, "fix without a time")
         return
     clock = state.position_clock
-    if fix.utc_ns is not None:
+    if fix.utc_ns is not None and _is_date_plausible(state, fix.utc_ns):
         epoch_ns = int(fix.utc_ns)
         state.is_dated = True
     else:
-        assert fix.time_of_day_ns is not None
-        epoch_ns = clock.nearest_day(fix.time_of_day_ns, arrival_ns)
+        if fix.utc_ns is not None:
+            state.refuse(link, "date before this program was written: the receiver's week has rolled over")
+        time_of_day_ns = fix.time_of_day_ns if fix.utc_ns is None else fix.utc_ns % DAY
+        assert time_of_day_ns is not None
+        epoch_ns = clock.nearest_day(time_of_day_ns, arrival_ns)
         # A recording whose stamps are UTC lends its date; a live receiver without one has none.
         state.is_dated = state.is_dated or state.site.timing(link).timebase == "utc"
     clock.add(epoch_ns, arrival_ns)
+    if clock.is_late(epoch_ns, arrival_ns):
+        state.refuse(link, LATE_FIX)
+        return
     if fix.latitude_deg is None or fix.longitude_deg is None or fix.fix_class is FixClass.NONE:
         return
     if state.plane is None:
@@ -145,6 +156,11 @@ def _take_fix(state: State, fix: GnssFix, arrival_ns: MonoNs, now_ns: MonoNs, ou
             return
         _set_plane(state, fix.latitude_deg, fix.longitude_deg, fix.altitude_m, now_ns, out)
     _add_fix(state, _track_fix(state, fix, epoch_ns, clock))
+
+
+def _is_date_plausible(state: State, utc_ns: UtcNs) -> bool:
+    """Recordings and simulations may be of any time; what happens now is later than this program."""
+    return state.origin is not Origin.LIVE or utc_ns >= LIVE_UTC_NS_MIN
 
 
 def _take_second_fix(state: State, fix: GnssFix, arrival_ns: MonoNs, now_ns: MonoNs, out: Outbox) -> None:
@@ -158,6 +174,9 @@ def _take_second_fix(state: State, fix: GnssFix, arrival_ns: MonoNs, now_ns: Mon
         return
     epoch_ns = fix.utc_ns if fix.utc_ns is not None else clock.nearest_day(int(fix.time_of_day_ns or 0), arrival_ns)
     clock.add(int(epoch_ns), arrival_ns)
+    if clock.is_late(int(epoch_ns), arrival_ns):
+        state.refuse(link, LATE_FIX)
+        return
     if fix.latitude_deg is None or fix.longitude_deg is None or state.plane is None:
         return
     if fix.fix_class not in state.site.profile.fix_classes:

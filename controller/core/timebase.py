@@ -24,6 +24,9 @@ REPLY_AGE_NS_MAX = 10 * SECOND
 ROUNDING_NS = 4  # of middles, halves and device ticks to whole nanoseconds
 ENVELOPE_NS = 60 * SECOND
 EPOCHS_MIN = 10  # before this, the envelope's minimum may still be a slow arrival
+# Of an arrival over the quickest of the last minute. A leap second, or a receiver that learns of those it did not know,
+# shifts all epochs by whole seconds, and looks like a delay that lasts.
+LATE_NS_MAX = 500 * MS
 EPOCH_STEP_NS_MAX = 5 * SECOND  # a larger change of offset is a stepped device clock, not a slow arrival
 
 
@@ -152,6 +155,17 @@ class EpochClock:
         while self._recent[0][0] < arrival_ns - ENVELOPE_NS:
             self._recent.popleft()
         self._seen += 1
+
+    def is_late(self, epoch_ns: int, arrival_ns: MonoNs) -> bool:
+        """
+        Whether an epoch, once added, arrived so late that its delay cannot be told from a step of its clock.
+
+        The one maps to the right instant, the other to one that is seconds wrong; after a minute the envelope has
+        followed a step. Never of a recording that has UTC stamps.
+        """
+        if self._timing.timebase == "utc":
+            return False
+        return arrival_ns - epoch_ns - self._recent[0][1] > LATE_NS_MAX
 
     def to_mono(self, epoch_ns: int) -> MonoNs:
         """The monotonic instant of an epoch."""

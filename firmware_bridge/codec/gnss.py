@@ -25,7 +25,10 @@ A and D, PUBX,00, HNR-PVT) count only if nothing else states a class, and `simul
 attitude adds a `GnssAttitude` behind the fix. TIM-TP belongs to no epoch and is emitted as it comes.
 
 **Dates** come from RMC or NAV-PVT and are carried to later epochs as the day nearest to the last one dated, which is
-right over midnight for gaps under 12 hours. Before the first date `utc_ns` is None.
+right over midnight for gaps under 12 hours. Before the first date `utc_ns` is None. Receivers that print the time and
+the date at different moments are a day off for some epochs at midnight: within `DATE_DOUBT_NS` of it a date that is one
+day from the carried one is not believed, and later it is. A leap second is the next day's first second, which so comes
+twice.
 """
 
 from collections import deque
@@ -44,6 +47,8 @@ SAME_EPOCH_NS = 5 * NS_PER_MS
 MEMORY_EPOCHS = 32
 # How many emitted epochs a late message is recognised by; receivers delay GST by one or two epochs at most.
 CLOSED_EPOCHS_KEPT = 8
+# A date that is printed once a second may be a second late, and that of a slow receiver a few.
+DATE_DOUBT_NS = 10 * NS_PER_S
 
 PRECEDENCE = (
     *("NAV-HPPOSLLH", "NAV-PVT", "HNR-PVT", "NAV-RELPOSNED", "NAV-ATT", "PTNL,GGK", "GGA", "GNS", "PUBX,00", "RMC"),
@@ -85,6 +90,14 @@ def _pairing_ns(time_of_day_ns: int | None, itow_ms: int | None) -> int | None:
     if time_of_day_ns is not None or itow_ms is None:
         return time_of_day_ns
     return (itow_ms * NS_PER_MS - GPS_UTC_LEAP_S * NS_PER_S) % DAY_NS
+
+
+def _nearest_day(date: tuple[int, int], time_of_day_ns: int) -> int:
+    """The day on which a time of day lies nearest to a dated one."""
+    days, dated_ns = date
+    if time_of_day_ns - dated_ns > DAY_NS // 2:
+        return days - 1
+    return days + 1 if dated_ns - time_of_day_ns > DAY_NS // 2 else days
 
 
 def _is_untimed(part: FixPart) -> bool:
@@ -209,8 +222,14 @@ class GnssDecoder:
         return self._open is None and bool(self._closed) and part.source not in self._closed[-1].parts
 
     def _note_date(self, part: FixPart) -> None:
-        if part.date_days is not None and part.time_of_day_ns is not None:
-            self._date = part.date_days, part.time_of_day_ns
+        if part.date_days is None or part.time_of_day_ns is None:
+            return
+        from_midnight_ns = min(part.time_of_day_ns, DAY_NS - part.time_of_day_ns)
+        if self._date is not None and from_midnight_ns <= DATE_DOUBT_NS:
+            carried_days = _nearest_day(self._date, part.time_of_day_ns)
+            if abs(part.date_days - carried_days) == 1:
+                return
+        self._date = part.date_days, part.time_of_day_ns
 
     def _close(self) -> list[Record]:
         if self._open is None:
@@ -253,11 +272,7 @@ class GnssDecoder:
         """The epoch's UTC on the day nearest to the last dated epoch, which it then becomes itself."""
         if self._date is None or time_of_day_ns is None:
             return None
-        days, dated_ns = self._date
-        if time_of_day_ns - dated_ns > DAY_NS // 2:
-            days -= 1
-        elif dated_ns - time_of_day_ns > DAY_NS // 2:
-            days += 1
+        days = _nearest_day(self._date, time_of_day_ns)
         self._date = days, time_of_day_ns
         return UtcNs(days * DAY_NS + time_of_day_ns)
 

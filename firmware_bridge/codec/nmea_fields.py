@@ -9,7 +9,7 @@ or east, 75 minutes, `nan`, `inf` and `1_0` are accepted, a reference station of
 import math
 import re
 
-from firmware_bridge.codec.fix_part import NS_PER_S, days_from_date, is_on_earth
+from firmware_bridge.codec.fix_part import DAY_NS, NS_PER_S, days_from_date, is_on_earth
 from firmware_bridge.records import FixClass
 
 KNOT_M_S = 1852.0 / 3600.0
@@ -21,7 +21,8 @@ Fields = dict[str, str]
 NO_POSITION = (None, None, math.inf)
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)")
-_TIME = re.compile(r"([01]\d|2[0-3])([0-5]\d)([0-5]\d)(?:\.(\d*))?")
+_TIME = re.compile(r"([01]\d|2[0-3])([0-5]\d)([0-5]\d)(?:\.(\d*))?|(23)(59)(60)(?:\.(\d*))?")
+_LEAP_SECOND = "235960"
 _DATE = re.compile(r"(\d\d)(\d\d)(\d\d)")
 _LATITUDE = re.compile(r"(\d\d)([0-5]\d(?:\.(\d*))?)")
 _LONGITUDE = re.compile(r"(\d\d\d)([0-5]\d(?:\.(\d*))?)")
@@ -74,19 +75,19 @@ def with_unit(text: str, unit_text: str, unit: str) -> str:
 
 
 def time_of_day_ns(text: str) -> int | None:
-    """hhmmss.sss to nine decimals."""
+    """hhmmss.sss to nine decimals. A leap second, 235960, is the first second of the next day, as UTC counts on."""
     if not text:
         return None
     match = _TIME.fullmatch(text)
     if match is None:
         raise DamagedError
-    hour, minute, second, fraction = match.groups()
+    hour, minute, second, fraction = match.groups()[4:] if match[5] else match.groups()[:4]
     whole_s = (int(hour) * 60 + int(minute)) * 60 + int(second)
-    return whole_s * NS_PER_S + int(((fraction or "") + "000000000")[:9])
+    return (whole_s * NS_PER_S + int(((fraction or "") + "000000000")[:9])) % DAY_NS
 
 
-def date_days(text: str, *, is_month_first: bool = False) -> int | None:
-    """ddmmyy, or Trimble's mmddyy, in days since 1970-01-01."""
+def date_days(text: str, time_text: str, *, is_month_first: bool = False) -> int | None:
+    """ddmmyy, or Trimble's mmddyy, in days since 1970-01-01; the day that `time_of_day_ns` of the same time is on."""
     if not text:
         return None
     match = _DATE.fullmatch(text)
@@ -99,7 +100,7 @@ def date_days(text: str, *, is_month_first: bool = False) -> int | None:
     days = days_from_date(year, month, day)
     if days is None:
         raise DamagedError
-    return days
+    return days + time_text.startswith(_LEAP_SECOND)
 
 
 def position(fields: Fields, fix_class: FixClass) -> tuple[float | None, float | None, float]:

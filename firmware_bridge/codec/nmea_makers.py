@@ -75,7 +75,7 @@ def decode_ptnl_ggk(fields: Fields) -> FixPart:
     fix_class = PTNL_QUALITY.get(fields["gpsQual"], FixClass.NONE)
     latitude_deg, longitude_deg, step_deg = position(fields, fix_class)
     has_fix = fix_class is not FixClass.NONE and latitude_deg is not None
-    days = date_days(fields["utcdate"], is_month_first=True)
+    days = date_days(fields["utcdate"], fields["utctime"], is_month_first=True)
     return FixPart(
         source="PTNL,GGK",
         time_of_day_ns=time_of_day_ns(fields["utctime"]),

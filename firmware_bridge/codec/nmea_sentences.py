@@ -114,7 +114,7 @@ def decode_rmc(fields: Fields) -> FixPart:
         fix_class = FixClass.NONE
     latitude_deg, longitude_deg, step_deg = position(fields, fix_class)
     fix_class = _class_of_position(fix_class, latitude_deg)
-    days = date_days(fields["date"])
+    days = date_days(fields["date"], fields["time"])
     speed_kn = not_negative(fields["spd"])
     course_deg = direction_deg(fields["cog"])
     return FixPart(

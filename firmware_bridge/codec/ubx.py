@@ -159,8 +159,10 @@ def _utc_time(utc: UtcFields) -> tuple[int | None, int | None, bool]:
     """UTC time of day and date, each None while unresolved; False when the fields cannot be a time."""
     if not (utc.is_time_valid and utc.is_resolved):
         return None, None, True
-    # Second 60 is a leap second; nano reaches back before the second where the receiver rounded up.
-    if utc.hour > 23 or utc.minute > 59 or utc.second > 60 or abs(utc.nano) > NS_PER_S:
+    # Second 60 is a leap second, and counts on into the next day; nano reaches back where the receiver rounded up.
+    is_leap_second = (utc.hour, utc.minute, utc.second) == (23, 59, 60)
+    is_time = utc.hour <= 23 and utc.minute <= 59 and (utc.second <= 59 or is_leap_second)
+    if not is_time or abs(utc.nano) > NS_PER_S:
         return None, None, False
     whole_s = (utc.hour * 60 + utc.minute) * 60 + utc.second
     day_carry, time_of_day_ns = divmod(whole_s * NS_PER_S + utc.nano, DAY_NS)

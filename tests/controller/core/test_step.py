@@ -500,7 +500,7 @@ def test_a_fix_without_time_or_older_than_the_last_is_refused_and_counted(machin
     """Neither can place anything."""
     machine.run(1.0)
     machine.step(records=[("gnss", fix(0, 0.0, 0.0, utc_ns=None))])
-    machine.step(records=[("gnss", fix(0, 0.0, 0.0))])
+    machine.step(records=[("gnss", fix(SECOND - 400 * MS, 0.0, 0.0))])
     machine.run(1.5)
     causes = {event.cause for event in machine.of(LinkCounters) if event.link == "gnss"}
     assert causes == {"fix without a time", "fix not later than the one before"}
