@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from firmware_bridge.codec.mavlink import CRC_BYTES, HEADER_BYTES_2, MARKER_2, MavlinkEncoder, mavlink_crc
+from firmware_bridge.codec.mavlink import MavlinkEncoder, mavlink_crc
+from firmware_bridge.codec.mavlink_frames import CRC_BYTES, HEADER_BYTES_2, MARKER_2
 from firmware_bridge.records import Attitude, AutopilotHeartbeat, AutopilotPosition
 from sim.earth import geographic
 from sim.gnss import SECOND

@@ -1,10 +1,9 @@
 """
 MAVLink 1 and 2 of one autopilot: HEARTBEAT, ATTITUDE, GLOBAL_POSITION_INT and GPS_RAW_INT, to and from records.
 
-Message layouts, ids and CRC seeds are those of the generated dialect; frames are split and checked here, because the
-library's stream parser keeps what it could not read without limit and passes messages whose id it does not know without
-looking at their checksum. The frame is the one of mavlink.io, "Packet Serialization". A frame with an unknown id cannot
-be checked, so it is no frame: like after any false header, one byte is skipped.
+Message layouts, ids and CRC seeds are those of the generated dialect; frames are split and checked by
+`mavlink_frames`, because the library's stream parser keeps what it could not read without limit and passes messages
+whose id it does not know without looking at their checksum. Signatures are not seen here: see `mavlink_signing`.
 
 What the messages mean, after common.xml:
 - time_boot_ms restarts with the autopilot and wraps after 49.7 days; it is handed on as it is.
@@ -17,7 +16,7 @@ What the messages mean, after common.xml:
 """
 
 import math
-import re
+from collections.abc import Callable
 from typing import Any
 
 from pymavlink.dialects.v20 import ardupilotmega as dialect
@@ -31,6 +30,7 @@ from firmware_bridge.codec.fix_part import (
     days_from_date,
     is_on_earth,
 )
+from firmware_bridge.codec.mavlink_frames import HEADER_BYTES_1, HEADER_BYTES_2, MARKER_1, MavlinkFramer, message_id
 from firmware_bridge.records import (
     Attitude,
     AutopilotHeartbeat,
@@ -41,16 +41,6 @@ from firmware_bridge.records import (
     Record,
     UtcNs,
 )
-
-MARKER_1 = 0xFE
-MARKER_2 = 0xFD
-HEADER_BYTES_1 = 6
-HEADER_BYTES_2 = 10
-CRC_BYTES = 2
-SIGNED_FLAG = 0x01
-SIGNATURE_BYTES = 13
-# The longest frame: a signed MAVLink 2 message with 255 bytes of payload. What is held back stays below it.
-FRAME_BYTES_MAX = HEADER_BYTES_2 + 255 + CRC_BYTES + SIGNATURE_BYTES
 
 UNKNOWN_U16 = 0xFFFF
 # time_usec between these is UNIX time: no autopilot runs for 30 years, and none of today's will see 2100.
@@ -80,7 +70,7 @@ _FIX_TYPE_OF_CLASS = {
     FixClass.FIXED: dialect.GPS_FIX_TYPE_RTK_FIXED,
 }
 
-_MARKER = re.compile(rb"[\xfd\xfe]")
+_SEEDS = {number: message.crc_extra for number, message in dialect.mavlink_map.items()}
 
 _Fields = dict[str, Any]
 
@@ -89,6 +79,16 @@ def mavlink_crc(data: bytes) -> int:
     """CRC-16/MCRF4XX over a frame without its marker, followed by the message's seed (mavlink.io, CRC_EXTRA)."""
     crc: int = dialect.x25crc(data).crc
     return crc
+
+
+def frame_crc(body: bytes) -> int:
+    """The checksum of a frame whose header and payload are `body`, of a message that the dialect knows."""
+    return mavlink_crc(body[1:] + bytes((_SEEDS[message_id(body, 0)],)))
+
+
+def make_framer(is_taken: Callable[[bytes], bool] = lambda _: True) -> MavlinkFramer:
+    """A framer of the dialect's messages; `is_taken` as `MavlinkFramer` has it."""
+    return MavlinkFramer(_SEEDS, mavlink_crc, is_taken)
 
 
 class MavlinkDecoder:
@@ -100,90 +100,42 @@ class MavlinkDecoder:
 
     def __init__(self, system_id: int | None) -> None:
         self._system_id = system_id
-        self._pending = b""
-        self._bytes = 0
-        self._frames = 0
+        self._framer = make_framer()
         self._records = 0
-        self._bad_checksum = 0
         self._malformed = 0
         self._unknown = 0
-        self._bytes_skipped = 0
 
     @property
     def stats(self) -> LinkStats:
         """The link's counters as one snapshot."""
         return LinkStats(
-            bytes=self._bytes,
-            frames=self._frames,
+            bytes=self._framer.bytes,
+            frames=self._framer.frames,
             records=self._records,
-            bad_checksum=self._bad_checksum,
+            bad_checksum=self._framer.bad_checksum,
             malformed=self._malformed,
             unknown=self._unknown,
-            bytes_skipped=self._bytes_skipped,
+            bytes_skipped=self._framer.bytes_skipped,
         )
 
     def feed(self, data: bytes) -> list[Record]:
         """The records that `data` completes."""
-        self._bytes += len(data)
-        return self._split(self._pending + data, is_last=False)
+        return [record for frame in self._framer.feed(data) for record in self._decode(frame)]
 
     def finish(self) -> list[Record]:
         """The records inside what was held back: no more bytes will come, so an unfinished frame was a false header."""
-        return self._split(self._pending, is_last=True)
-
-    def _split(self, buffer: bytes, *, is_last: bool) -> list[Record]:
-        records: list[Record] = []
-        position = 0
-        while (marker := _MARKER.search(buffer, position)) is not None:
-            start = marker.start()
-            self._bytes_skipped += start - position
-            position = start
-            length = self._frame_length(buffer, start)
-            if length is None and not is_last:
-                break
-            if length:
-                self._frames += 1
-                records += self._decode(buffer[start : start + length])
-                position += length
-            else:
-                self._bytes_skipped += 1
-                position += 1
-        else:
-            self._bytes_skipped += len(buffer) - position
-            position = len(buffer)
-        self._pending = buffer[position:]
-        return records
-
-    def _frame_length(self, buffer: bytes, start: int) -> int | None:
-        """The length of the good frame at `start`; 0 when none begins there; None when more bytes must decide."""
-        header = HEADER_BYTES_1 if buffer[start] == MARKER_1 else HEADER_BYTES_2
-        if len(buffer) < start + header:
-            return None
-        flags = buffer[start + 2] if header == HEADER_BYTES_2 else 0
-        message = dialect.mavlink_map.get(_message_id(buffer, start))
-        # An unknown flag may change the layout: such a frame must be refused (mavlink.io, "Incompatibility flags").
-        if message is None or flags & ~SIGNED_FLAG:
-            return 0
-        end = start + header + buffer[start + 1]
-        length = end + CRC_BYTES + (SIGNATURE_BYTES if flags else 0) - start
-        if len(buffer) < start + length:
-            return None
-        crc = mavlink_crc(buffer[start + 1 : end] + bytes((message.crc_extra,)))
-        if crc != int.from_bytes(buffer[end : end + CRC_BYTES], "little"):
-            self._bad_checksum += 1
-            return 0
-        return length
+        return [record for frame in self._framer.finish() for record in self._decode(frame)]
 
     def _decode(self, frame: bytes) -> list[Record]:
         """The record of a good frame, as a list of one, or the count of why there is none."""
         header = HEADER_BYTES_1 if frame[0] == MARKER_1 else HEADER_BYTES_2
         system_id = frame[3] if header == HEADER_BYTES_1 else frame[5]
-        message_id = _message_id(frame, 0)
-        decode = _DECODERS.get(message_id)
+        number = message_id(frame, 0)
+        decode = _DECODERS.get(number)
         if decode is None or self._system_id not in (None, system_id):
             self._unknown += 1
             return []
-        record = decode(system_id, _fields(message_id, frame[header : header + frame[1]]))
+        record = decode(system_id, _fields(number, frame[header : header + frame[1]]))
         if record is Refusal.UNKNOWN:
             self._unknown += 1
             return []
@@ -194,15 +146,9 @@ class MavlinkDecoder:
         return [record]
 
 
-def _message_id(buffer: bytes, start: int) -> int:
-    if buffer[start] == MARKER_1:
-        return buffer[start + 5]
-    return int.from_bytes(buffer[start + 7 : start + 10], "little")
-
-
-def _fields(message_id: int, payload: bytes) -> _Fields:
+def _fields(number: int, payload: bytes) -> _Fields:
     """Fields by name. MAVLink 2 cuts trailing zeros off and may append fields that this dialect does not know."""
-    message = dialect.mavlink_map[message_id]
+    message = dialect.mavlink_map[number]
     size = message.unpacker.size
     values = message.unpacker.unpack(payload[:size].ljust(size, b"\x00"))
     return dict(zip(message.ordered_fieldnames, values, strict=True))

@@ -5,7 +5,8 @@ import csv
 import pytest
 
 from firmware_bridge.codec.decoders import guess_protocol
-from firmware_bridge.codec.mavlink import FRAME_BYTES_MAX, MavlinkDecoder
+from firmware_bridge.codec.mavlink import MavlinkDecoder
+from firmware_bridge.codec.mavlink_frames import FRAME_BYTES_MAX
 from firmware_bridge.records import Attitude, AutopilotHeartbeat, AutopilotPosition, FixClass, GnssFix
 
 pytestmark = pytest.mark.recorded
@@ -17,7 +18,7 @@ def decode(data, system_id=1, chunk=64):
     records = []
     for start in range(0, len(data), chunk):
         records += decoder.feed(data[start : start + chunk])
-        assert len(decoder._pending) < FRAME_BYTES_MAX
+        assert len(decoder._framer._pending) < FRAME_BYTES_MAX
     return records + decoder.finish(), decoder.stats
 
 

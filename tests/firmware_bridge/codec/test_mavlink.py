@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from pymavlink.dialects.v20 import ardupilotmega as dialect
 
 from firmware_bridge.codec.fix_part import DAY_NS
-from firmware_bridge.codec.mavlink import FRAME_BYTES_MAX, MavlinkDecoder, MavlinkEncoder, mavlink_crc
+from firmware_bridge.codec.mavlink import MavlinkDecoder, MavlinkEncoder, mavlink_crc
+from firmware_bridge.codec.mavlink_frames import FRAME_BYTES_MAX
 from firmware_bridge.records import Attitude, AutopilotHeartbeat, AutopilotPosition, FixClass, GnssFix
 
 UTC_NS = 1_700_000_000_100_000_000
@@ -228,9 +229,9 @@ def test_what_is_held_back_is_bounded():
     decoder = MavlinkDecoder(None)
     for _ in range(2_000):
         decoder.feed(b"\xfd\xff\x01\x00\x00\x01\x01")
-        assert len(decoder._pending) < FRAME_BYTES_MAX
+        assert len(decoder._framer._pending) < FRAME_BYTES_MAX
     decoder.finish()
-    assert decoder._pending == b""
+    assert decoder._framer._pending == b""
 
 
 def test_a_frame_behind_an_unfinished_one_is_found_at_the_end():
