@@ -51,6 +51,10 @@ class Link(Section, frozen=True, kw_only=True):
     baud      : of a serial port
     system_id : the MAVLink system to listen to; others are counted and refused. Without one, nothing is sent there
     line      : the format of a plain-line instrument, or its name where it is built in
+
+    signing_key_file : holds the MAVLink key that frames must be signed with; None: signatures are not looked at. It is
+                       read where ports are opened, so that a replay needs none
+    signing_link_id  : of the frames that are signed here; None: 1
     """
 
     name: Identifier
@@ -63,6 +67,8 @@ class Link(Section, frozen=True, kw_only=True):
     heading_offset_deg: Annotated[float, Meta(ge=-180.0, le=180.0)] = 0.0
     system_id: Annotated[int, Meta(ge=1, le=255)] | None = None
     line: LineTable | None = None
+    signing_key_file: str | None = None
+    signing_link_id: Annotated[int, Meta(ge=0, le=255)] | None = None
 
 
 class Storage(Section, frozen=True, kw_only=True):
@@ -223,6 +229,7 @@ def _check_references(config: Config, source: str) -> None:
                 f'{source}: [[link]] {link.name}: a [link.line] table belongs to protocol "line" and to no other'
             )
         protocols[link.name] = link.protocol
+    _check_signing(config, source)
     wanted: list[tuple[str, str, tuple[str, ...]]] = [
         ("[position] link", config.position.link, ("gnss", "mavlink", "n38"))
     ]
@@ -253,6 +260,30 @@ def _check_references(config: Config, source: str) -> None:
                 f"{source}: {where}: link {name!r} speaks {protocols[name]}; needed is {' or '.join(allowed)}"
             )
     _check_heads(config, protocols, source)
+
+
+def _check_signing(config: Config, source: str) -> None:
+    streams: dict[tuple[str, int | None, int], str] = {}
+    for link in config.link:
+        where = f"{source}: [[link]] {link.name}"
+        if link.protocol != "mavlink" and link.signing_key_file is not None:
+            raise ConfigError(f'{where}: signing_key_file belongs to protocol "mavlink" and to no other')
+        if link.signing_key_file is None:
+            if link.signing_link_id is not None:
+                raise ConfigError(f"{where}: signing_link_id has no meaning without signing_key_file")
+            continue
+        stream = link.signing_key_file, link.system_id, signing_link_id(link)
+        if stream in streams:
+            raise ConfigError(
+                f"{where}: signing_link_id {stream[2]} is that of link {streams[stream]!r}, too; choose another, or "
+                "the autopilot takes the frames of one for repetitions of the other's"
+            )
+        streams[stream] = link.name
+
+
+def signing_link_id(link: Link) -> int:
+    """The link id in the signatures of what is sent on a link."""
+    return 1 if link.signing_link_id is None else link.signing_link_id
 
 
 def _check_heads(config: Config, protocols: dict[str, str], source: str) -> None:

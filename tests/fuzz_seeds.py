@@ -35,6 +35,7 @@ from firmware_bridge.records import (
     UtcNs,
 )
 from tests.firmware_bridge.head_records import dictionary
+from tests.firmware_bridge.mavlink_peer import KEY, OTHER_KEY, frames_of, new_peer
 
 SECOND = 1_000_000_000
 FIRST_UTC_NS = 1_700_000_000 * SECOND
@@ -128,6 +129,12 @@ def mavlink(number: int) -> bytes:
     return b"".join(encoder.encode(record) for record in encoder_records)
 
 
+def signed_mavlink() -> bytes:
+    """What two components sign, one of them with another key, and what a third does not sign."""
+    peers = new_peer(KEY), new_peer(OTHER_KEY, component_id=2), new_peer(component_id=3)
+    return b"".join(b"".join(frames) for frames in zip(*(frames_of(peer, 3) for peer in peers), strict=True))
+
+
 def station() -> bytes:
     """A 1005 as the standard's own example (RTCM 10403.1, section 4.2), and a frame too short for a number."""
     short = b"\xd3\x00\x01\x3e"
@@ -145,6 +152,7 @@ def encoded() -> dict[str, list[bytes]]:
         "command": [encode(command) for command in COMMANDS],
         "gnss": [nmea, nmea + encode_nmea(fix(1)), encode_ubx(fix(0)) + encode_ubx(fix(1)), station() + nmea],
         "mavlink": [mavlink(0)],
+        "signing": [signed_mavlink()],
         "n38": [
             encode_reading(0, [1.0] * 4) + encode_sentence(0, nmea.splitlines()[0]) + encode_reading(190, [1.0] * 4)
         ],

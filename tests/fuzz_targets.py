@@ -4,6 +4,7 @@ What `make fuzz` feeds: every decoder with its seeds and a repair of checksums, 
 Nothing here needs the fuzzer: an input that was found is repeated by `check` alone.
 """
 
+import hashlib
 import itertools
 import random
 import struct
@@ -27,9 +28,11 @@ from firmware_bridge.codec.instruments import INSTRUMENTS, named_format
 from firmware_bridge.codec.line import LineDecoder
 from firmware_bridge.codec.line_format import LineChannel, LineFormat, LineRule
 from firmware_bridge.codec.mavlink import MavlinkDecoder, mavlink_crc
+from firmware_bridge.codec.mavlink_signing import SigningGate
 from firmware_bridge.codec.n38 import N38Decoder
 from firmware_bridge.codec.ntrip import Corrections, NtripConnection, NtripRequest
 from firmware_bridge.codec.rtcm import RtcmFramer, decode_station
+from tests.firmware_bridge.mavlink_peer import KEY, STAMP
 
 FLOOD_BYTES = 1_000_000
 # The longest UBX frame is 8 KiB and the longest RTCM frame 1 KiB; what a stage holds beside its frame is an epoch.
@@ -78,6 +81,23 @@ class _Rtcm:
 
     def finish(self) -> list[Any]:
         return [entry for frame in self._framer.finish() for entry in (frame, decode_station(frame))]
+
+
+class _Gate:
+    """The gate of a signed link at a fixed time."""
+
+    def __init__(self) -> None:
+        self._gate = SigningGate(KEY)
+
+    @property
+    def stats(self) -> object:
+        return self._gate.stats, self._gate.newest
+
+    def feed(self, data: bytes) -> list[bytes]:
+        return self._gate.feed(data, STAMP)
+
+    def finish(self) -> list[bytes]:
+        return []
 
 
 def _ntrip(version: int, mountpoint: str) -> NtripConnection:
@@ -156,6 +176,19 @@ def _repair_mavlink(data: bytes) -> bytes:
     return bytes(fixed)
 
 
+def _repair_signing(data: bytes) -> bytes:
+    """Checksums, then the signatures of whole frames that say they are signed."""
+    fixed = bytearray(_repair_mavlink(data))
+    at = 0
+    while (at := fixed.find(b"\xfd", at)) >= 0:
+        end = at + 10 + fixed[at + 1] + 2 + 13 if at + 10 < len(fixed) else len(fixed) + 1
+        if end <= len(fixed) and fixed[at + 2] == 1:
+            fixed[end - 6 : end] = hashlib.sha256(KEY + fixed[at : end - 6]).digest()[:6]
+            at = end - 1
+        at += 1
+    return bytes(fixed)
+
+
 _GNSS_FILES = ("gnss/gpsd/*.log", "gnss/f9p_rigid_pole/*.ubx", "gnss/semuconsulting/*/*")
 
 
@@ -165,6 +198,7 @@ def _all_targets() -> dict[str, Target]:
         "command": Target(make=HostCommandDecoder, repair=_repair_head),
         "gnss": Target(make=GnssDecoder, recordings=_GNSS_FILES, repair=_repair_gnss, longest=9_000),
         "mavlink": Target(make=lambda: MavlinkDecoder(None), recordings=("mavlink/*/*.?log*",), repair=_repair_mavlink),
+        "signing": Target(make=_Gate, recordings=("mavlink/*/*.?log*",), repair=_repair_signing),
         "n38": Target(make=N38Decoder, recordings=("detector/em38/*.N38",)),
         "rtcm": Target(make=_Rtcm, recordings=("gnss/semuconsulting/rtcm/*",), repair=_repair_rtcm),
         "line-columns": Target(make=_columns),

@@ -3,7 +3,7 @@
 import { GroundMap, hatching } from "./map.js";
 import { drawSignals } from "./signals.js";
 import { AlarmSound } from "./sound.js";
-import { ageInWords, reasonInWords, STATES } from "./words.js";
+import { ageInWords, reasonInWords, signaturesInWords, STATES } from "./words.js";
 
 const STALE_MS = 1000;
 const element = (id) => document.getElementById(id);
@@ -107,8 +107,10 @@ function showLinks(isBlind) {
   const rows = (latest?.health?.links ?? []).map(({ port, stats }) => {
     const age = port.last_byte_ns === null ? null : (latest.snapshot.now_ns - port.last_byte_ns) / 1e6;
     const bad = stats.bad_checksum + stats.malformed;
+    const signatures = signaturesInWords(port.signing);
     const state = !port.is_open ? port.trouble.split(": ").at(-1) : age === null || age > 2500 ? `silent (${ageInWords(age)})` : "open";
-    return [port.link, isBlind ? "unknown" : state + (bad ? `, ${bad} damaged` : ""), !isBlind && state === "open"];
+    return [port.link, isBlind ? "unknown" : [state, bad ? `${bad} damaged` : "", signatures.words].filter(Boolean).join(", "),
+      !isBlind && state === "open" && signatures.isGood];
   });
   if (latest?.corrections) {
     const { text, frames } = latest.corrections;

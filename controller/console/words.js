@@ -55,6 +55,24 @@ export function reasonInWords({ reason, value, limit }) {
   return words;
 }
 
+const REFUSALS = {
+  unsigned: "not signed", bad_signature: "bad signature", old_timestamp: "old timestamp", replayed: "replayed",
+  too_many_streams: "too many senders",
+};
+
+/** What became of a link's signatures: "12 frames refused: bad signature". Good: some were verified, and we can sign. */
+export function signaturesInWords(signing) {
+  if (!signing) return { words: "", isGood: true };
+  const causes = Object.entries(REFUSALS).filter(([cause]) => signing.gate[cause] > 0);
+  const refused = causes.reduce((sum, [cause]) => sum + signing.gate[cause], 0);
+  const each = causes.map(([cause, words]) => (causes.length > 1 ? `${signing.gate[cause]} ${words}` : words)).join(", ");
+  const words = refused ? `${refused} frame${refused > 1 ? "s" : ""} refused: ${each}` : "";
+  return {
+    words: [words, signing.trouble].filter(Boolean).join("; "),
+    isGood: signing.trouble === null && (refused === 0 || signing.gate.verified > 0),
+  };
+}
+
 /** An age as people say it; null is unknown. */
 export function ageInWords(milliseconds) {
   if (milliseconds === null) return "never";

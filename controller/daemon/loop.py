@@ -89,7 +89,7 @@ class Loop:
         finally:
             ticker.close()
             for link in self._links.values():
-                link.close()
+                link.finish()
             self._poll.close()
 
     def _gather(self, timeout_s: float | None) -> list[Chunk]:

@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 from controller.channel import VERSION, Welcome
-from controller.config import Config, parse_config, read_config_text
+from controller.config import Config, parse_config, read_config_text, signing_link_id
+from controller.config import Link as LinkConfig
 from controller.core.inputs import Origin
 from controller.daemon.desk import Desk
 from controller.daemon.loop import Loop
@@ -22,9 +23,10 @@ from controller.notify import Notifier
 from controller.session import SOFTWARE, open_session
 from controller.store.recorder import Recorder
 from controller.store.sessions import NextSession, next_session
-from firmware_bridge.clock import now_ns
+from firmware_bridge.clock import now_ns, utc_now_ns
 from firmware_bridge.errors import ConfigError
 from firmware_bridge.io.link import Link
+from firmware_bridge.io.signing import Signing, StampFile, read_signing_key
 
 SWITCH_INTERVAL_S = 0.0005  # how long the store's thread may keep the interpreter from a loop that has work
 
@@ -104,14 +106,29 @@ def _run_loop(
 
 
 def _links(config: Config, path: Path) -> tuple[Link, ...]:
-    """One for each configured link; raises `ConfigError` where a link has no port."""
+    """One for each configured link; raises `ConfigError` where a link has no port, or no key that it was to have."""
     for link in config.link:
         if link.port is None:
             raise ConfigError(
                 f"{path}: [[link]] {link.name}: port is missing; write a path under /dev, udp://ADDRESS:PORT or "
                 "tcp://ADDRESS:PORT"
             )
-    return tuple(Link(link.name, str(link.port), link.baud) for link in config.link)
+    return tuple(Link(link.name, str(link.port), link.baud, _signing(link, config, path)) for link in config.link)
+
+
+def _signing(link: LinkConfig, config: Config, path: Path) -> Signing | None:
+    """What verifies and signs on a link that has a key; raises `ConfigError` where that cannot be used."""
+    if link.signing_key_file is None:
+        return None
+    try:
+        key = read_signing_key(Path(link.signing_key_file))
+    except ConfigError as error:
+        raise ConfigError(f"{path}: [[link]] {link.name}: signing_key_file: {error}") from error
+    stamps = StampFile(Path(config.storage.directory) / f"mavlink-stamp-{link.name}")
+    stamps.read()
+    if stamps.trouble is not None:
+        _log.error("link %s: %s", link.name, stamps.trouble)
+    return Signing(key, signing_link_id(link), stamps, utc_now_ns)
 
 
 def _wake_on_signals() -> socket.socket:

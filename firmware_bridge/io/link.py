@@ -8,6 +8,7 @@ import msgspec
 
 from firmware_bridge.errors import PortError
 from firmware_bridge.io.ports import Port, open_port
+from firmware_bridge.io.signing import Signing, SigningStatus
 from firmware_bridge.records import MonoNs
 
 MS = 1_000_000
@@ -20,8 +21,9 @@ class PortStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     trouble       : why it is not open, in words; None while it is
     opened        : how often it was opened
-    bytes_refused : written bytes that a full or closed port did not take
-    last_byte_ns  : when bytes last arrived; None before any
+    bytes_refused : written bytes that a full or closed port did not take, or that could not be signed
+    last_byte_ns  : when bytes last arrived, verified or not; None before any
+    signing       : what became of signatures; None where none are asked for
     """
 
     link: str
@@ -33,13 +35,19 @@ class PortStatus(msgspec.Struct, frozen=True, kw_only=True):
     bytes_out: int
     bytes_refused: int
     last_byte_ns: MonoNs | None
+    signing: SigningStatus | None = None
 
 
 class Link:
-    """One link's port. Never raises for what a port does; `tend` opens it anew when its time has come."""
+    """
+    One link's port. Never raises for what a port does; `tend` opens it anew when its time has come.
 
-    def __init__(self, name: str, port: str, baud: int) -> None:
+    signing : verifies what is read and signs what is written; None lets everything through
+    """
+
+    def __init__(self, name: str, port: str, baud: int, signing: Signing | None = None) -> None:
         self.name = name
+        self._signing = signing
         self._port_name = port
         self._baud = baud
         self._port: Port | None = None
@@ -67,7 +75,7 @@ class Link:
         return None if self._port is None else self._port.fileno()
 
     def read(self, now_ns: MonoNs) -> bytes:
-        """What has arrived; empty where nothing has, or where the port has just gone."""
+        """What has arrived and is to be believed; empty where nothing has, or where the port has just gone."""
         if self._port is None:
             return b""
         try:
@@ -79,18 +87,28 @@ class Link:
             self._bytes_in += len(payload)
             self._last_byte_ns = now_ns
             self._retry_ns = RETRY_NS_MIN  # it truly works: the next loss may be retried at once
-        return payload
+        return payload if self._signing is None else self._signing.verify(payload, now_ns)
 
     def write(self, payload: bytes, now_ns: MonoNs) -> None:
         """Send; what the port does not take is counted, not kept: the core repeats what matters."""
+        signed = payload if self._signing is None else self._signing.sign(payload, now_ns)
+        if signed is None:
+            self._bytes_refused += len(payload)
+            return
         taken = 0
         if self._port is not None:
             try:
-                taken = self._port.write(payload)
+                taken = self._port.write(signed)
             except PortError as error:
                 self._fail(str(error), now_ns)
         self._bytes_out += taken
-        self._bytes_refused += len(payload) - taken
+        self._bytes_refused += len(signed) - taken
+
+    def finish(self) -> None:
+        """Let go of the port for good, with what must outlive the process kept."""
+        self.close()
+        if self._signing is not None:
+            self._signing.close()
 
     def close(self) -> None:
         """Let go of the port."""
@@ -111,6 +129,7 @@ class Link:
             bytes_out=self._bytes_out,
             bytes_refused=self._bytes_refused,
             last_byte_ns=self._last_byte_ns,
+            signing=None if self._signing is None else self._signing.status,
         )
 
     def _fail(self, trouble: str, now_ns: MonoNs) -> None:

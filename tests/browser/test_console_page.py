@@ -66,6 +66,26 @@ def test_why_ground_does_not_count_is_a_sentence(page):
     expect(page, "#links", "open")
 
 
+@pytest.mark.parametrize(
+    ("counts", "trouble", "words", "is_good"),
+    [
+        ({"verified": 9}, None, "", True),
+        ({"verified": 9, "bad_signature": 12}, None, "12 frames refused: bad signature", True),
+        ({"unsigned": 1}, None, "1 frame refused: not signed", False),
+        ({"unsigned": 2, "replayed": 3}, None, "5 frames refused: 2 not signed, 3 replayed", False),
+        ({"verified": 9}, "the disk is full", "the disk is full", False),
+    ],
+)
+def test_what_became_of_signatures_is_said_in_words(page, counts, trouble, words, is_good):
+    """How many frames, and why; a link on which nothing is verified is not good."""
+    none = dict.fromkeys(("verified", "unsigned", "bad_signature", "old_timestamp", "replayed", "too_many_streams"), 0)
+    said = page.evaluate(
+        "async (signing) => (await import('/words.js')).signaturesInWords(signing)",
+        {"gate": none | counts, "trouble": trouble},
+    )
+    assert said == {"words": words, "isGood": is_good}
+
+
 def test_a_request_is_made_in_a_persons_name_and_answered(page):
     """Without an id code nothing is asked; with one the answer says that it is recorded."""
     page.fill("#person", "")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from controller.config import load_profile, parse_config, read_config, site_of
+from controller.config import load_profile, parse_config, read_config, signing_link_id, site_of
 from firmware_bridge.errors import ConfigError
 
 GOOD = """
@@ -88,6 +88,19 @@ def test_a_good_file_becomes_a_site_with_its_profile():
         ('heading_link = "gnss"', 'heading_link = "autopilot"', ("heading_link", "'gnss'")),
         ('name = "head"', 'name = "gnss"', ("[[link]] name", "'gnss'", "twice")),
         ('protocol = "head"', 'protocol = "line"', ("[[link]] head", "[link.line]")),
+        ("system_id = 1", 'signing_key_file = "k"\nsigning_link_id = 256', ("[link 3] signing_link_id", "<= 255")),
+        ("system_id = 1", "signing_link_id = 1", ("[[link]] autopilot", "without signing_key_file")),
+        (
+            'protocol = "head"',
+            'protocol = "head"\nsigning_key_file = "k"',
+            ("[[link]] head", '"mavlink" and to no other'),
+        ),
+        (
+            "system_id = 1",
+            'system_id = 1\nsigning_key_file = "k"\n\n[[link]]\nname = "radio"\nprotocol = "mavlink"\n'
+            'system_id = 1\nsigning_key_file = "k"\nsigning_link_id = 1',
+            ("[[link]] radio: signing_link_id 1", "'autopilot'", "choose another"),
+        ),
         ("alarm_floor = 5.0", "alarm_floor = 5.0\nrate_hz = 10.0", ("[[head]] front", "rate_hz")),
         ("[vehicle]", "[vehicle", ("not valid TOML",)),
     ],
@@ -102,6 +115,12 @@ def test_a_mistake_is_named_with_its_place(old, new, words):
     assert "\n" not in message
     for word in words:
         assert word in message, message
+
+
+def test_a_key_is_not_looked_for_where_a_configuration_is_read():
+    """A replay, an export or another machine has none."""
+    config = parse_config(GOOD.replace("system_id = 1", 'signing_key_file = "/nowhere/key"'), "machine.toml")
+    assert signing_link_id(config.link[2]) == 1
 
 
 def test_a_missing_file_is_named(tmp_path):

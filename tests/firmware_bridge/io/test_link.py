@@ -7,7 +7,10 @@ import pytest
 
 from firmware_bridge.errors import PortError
 from firmware_bridge.io.link import RETRY_NS_MAX, RETRY_NS_MIN, Link
+from firmware_bridge.io.signing import Signing, StampFile
 from sim.pty import SerialDevice
+from tests.firmware_bridge.mavlink_peer import KEY, frames_of, new_peer
+from tests.live_rig import eventually
 
 SECOND = 1_000_000_000
 
@@ -101,3 +104,59 @@ def test_a_full_port_refuses_and_counts(link, tmp_path):
     for _ in range(2):
         link.write(b"gone", 1)
     assert not link.status.is_open
+
+
+@pytest.fixture
+def signed(tmp_path):
+    """A link with a key, at a wall clock of 2026-01-01."""
+    signing = Signing(KEY, 1, StampFile(tmp_path / "stamp"), lambda: 1_767_225_600 * SECOND)
+    link = Link("autopilot", str(tmp_path / "head"), 115_200, signing)
+    yield link
+    link.finish()
+
+
+def test_a_signed_link_hands_on_what_is_verified_and_counts_all_that_arrived(signed, tmp_path):
+    """Refused bytes are no silence: the port is alive, and its status says why nothing comes of it."""
+    device = SerialDevice(tmp_path / "head")
+    assert signed.tend(0)
+    (unsigned,), (good,) = frames_of(new_peer(), 1), frames_of(new_peer(KEY), 1)
+    device.send(unsigned)
+    assert read(signed, 1) == b""
+    status = signed.status
+    assert (status.bytes_in, status.last_byte_ns) == (len(unsigned), 1)
+    assert (status.signing.gate.unsigned, status.signing.gate.verified) == (1, 0)
+    device.send(good)
+    assert read(signed, 2) == good
+    device.unplug()
+
+
+def test_a_signed_link_takes_no_recording_after_its_port_was_gone(signed, tmp_path):
+    """What was verified is remembered over a loss of the port, and half a frame harms nothing."""
+    device = SerialDevice(tmp_path / "head")
+    assert signed.tend(0)
+    first, second = frames_of(new_peer(KEY), 2)
+    device.send(first + second[:20])
+    assert read(signed, 1) == first
+    device.unplug()
+    assert read(signed, 2) == b""
+    device.plug()
+    assert signed.tend(2 + RETRY_NS_MIN)
+    device.send(first + second + bytes(280))
+    assert read(signed, 3) == second
+    assert signed.status.signing.gate.replayed == 1
+    device.unplug()
+
+
+def test_what_cannot_be_signed_is_not_sent(signed, tmp_path):
+    """It is counted as refused; once the disk holds a reservation, the next one goes out signed."""
+    device = SerialDevice(tmp_path / "head")
+    assert signed.tend(0)
+    (frame,) = frames_of(new_peer(), 1)
+    signed.write(frame, 0)
+    assert (signed.status.bytes_out, signed.status.bytes_refused) == (0, len(frame))
+    eventually((tmp_path / "stamp").exists)
+    eventually(lambda: signed.write(frame, 0) or signed.status.bytes_out)
+    assert signed.status.bytes_out == len(frame) + 13
+    (message,) = new_peer(KEY).parse_buffer(eventually(device.receive))
+    assert message.get_type() == "ATTITUDE"
+    device.unplug()
