@@ -1,0 +1,108 @@
+"""
+What instruments add: noise of several colours, drift, mains pick-up, clipping, channels that fail.
+
+Signals are float64 (n, channels) in the instrument's unit, samples evenly `step_s` apart; every random number comes
+from the generator that is passed.
+"""
+
+import math
+from typing import Literal
+
+import numpy as np
+
+from firmware_bridge.records import BoolArray, FloatArray
+
+Failure = Literal["dead", "stuck"]
+
+
+def ornstein_uhlenbeck(
+    samples: int, channels: int, step_s: float, sigma: float, time_constant_s: float, random: np.random.Generator
+) -> FloatArray:
+    """
+    A wander with a spring: Gaussian of that sigma at every sample, correlation exp(-lag / time constant).
+
+    Exact whatever the step: x' = a x + sigma sqrt(1 - a^2) w, a = exp(-step / time constant); the first sample is
+    drawn from where the process dwells.
+    """
+    keep = math.exp(-step_s / time_constant_s)
+    steps = random.normal(0.0, sigma, (samples, channels))
+    steps[1:] *= math.sqrt(-math.expm1(-2.0 * step_s / time_constant_s))
+    for row in range(1, samples):
+        steps[row] += keep * steps[row - 1]
+    return steps
+
+
+def pink(
+    samples: int, channels: int, step_s: float, sigma: float, longest_s: float, random: np.random.Generator
+) -> FloatArray:
+    """
+    Noise whose power density falls as 1/f between 1/(2 pi longest) and a quarter of the sampling rate.
+
+    sigma : of the whole, at every sample
+
+    A sum of Ornstein-Uhlenbeck processes of equal variance, two for each octave of time constants (van der Ziel 1950):
+    no window of the record is special, and each sample follows from those before it.
+    """
+    constants = time_constants_s(step_s, longest_s)
+    keep = np.exp(-step_s / np.array(constants))[:, None]
+    share = sigma / math.sqrt(len(constants))
+    fresh = share * np.sqrt(-np.expm1(-2.0 * step_s / np.array(constants)))[:, None]
+    state = random.normal(0.0, share, (len(constants), channels))
+    total = np.empty((samples, channels))
+    for row in range(samples):
+        total[row] = state.sum(axis=0)
+        state = keep * state + fresh * random.standard_normal(state.shape)
+    return total
+
+
+def time_constants_s(step_s: float, longest_s: float) -> list[float]:
+    """From a third of a step, which is nearly white, to the longest, by half octaves."""
+    count = max(1, math.ceil(2.0 * math.log2(3.0 * longest_s / step_s))) + 1
+    return [longest_s * 2.0 ** (-index / 2.0) for index in range(count)]
+
+
+def temperature_c(times_s: FloatArray, start_c: float, settled_c: float, time_constant_s: float) -> FloatArray:
+    """Warming up after switching on at time zero: float64 (n,)."""
+    return settled_c + (start_c - settled_c) * np.exp(-times_s / time_constant_s)
+
+
+def mains(
+    times_s: FloatArray, amplitude: float, frequency_hz: float, channels: int, random: np.random.Generator
+) -> FloatArray:
+    """
+    Pick-up of a power line, float64 (n, channels): one phase for the line, another amplitude for each coil.
+
+    The sine is taken at the samples' instants, so that it appears where sampling folds it: 50 Hz sampled at 100 Hz
+    stands still or alternates, at 48 Hz it swings with 2 Hz. No filter stands before it.
+    """
+    phase = random.uniform(0.0, 2.0 * math.pi)
+    sizes = amplitude * random.uniform(0.5, 1.0, channels)
+    wave: FloatArray = np.sin(2.0 * math.pi * frequency_hz * times_s + phase)[:, None] * sizes
+    return wave
+
+
+def alias_hz(frequency_hz: float, rate_hz: float) -> float:
+    """Where sampling folds a frequency to."""
+    return abs(frequency_hz - rate_hz * round(frequency_hz / rate_hz))
+
+
+def gains(channels: int, mismatch: float, random: np.random.Generator) -> FloatArray:
+    """One factor a channel, uniform within 1 -+ mismatch: bounded, so that a bound on responses can stand on it."""
+    return random.uniform(1.0 - mismatch, 1.0 + mismatch, channels)
+
+
+def clip(values: FloatArray, level: float) -> tuple[FloatArray, BoolArray]:
+    """Values within -+ level, and in which samples any channel was clipped: bool (n,)."""
+    return np.clip(values, -level, level), np.asarray((np.abs(values) > level).any(axis=1))
+
+
+def fail(
+    values: FloatArray, channel: int, from_row: int, failure: Failure, noise: float, random: np.random.Generator
+) -> FloatArray:
+    """A copy in which a channel is dead, its electronics' noise alone, or stuck at its last value, from a row on."""
+    failed = values.copy()
+    if failure == "dead":
+        failed[from_row:, channel] = random.normal(0.0, noise, len(values) - from_row)
+    else:
+        failed[from_row:, channel] = values[max(0, from_row - 1), channel]
+    return failed
