@@ -102,26 +102,3 @@ def items_field_t(places_m: FloatArray, moments_am2: FloatArray, sensors_m: Floa
     for place, moment in zip(places_m, moments_am2, strict=True):
         total += dipole_field_t(moment, sensors_m - place)
     return total
-
-
-def weakest_anomaly_t(
-    offsets_m: FloatArray, earth_t: FloatArray, volumes_m3: FloatArray, permanent_am2: float
-) -> FloatArray:
-    """
-    A lower bound of |anomaly| over all attitudes of an item at sensors' offsets from it: float64 (...), 0 if none.
-
-    The anomaly is e.G m with e the Earth's direction and G the dipole's matrix, m = V e |earth| / mu0 + kept. Over all
-    attitudes of V with extremes v and w, g.V e lies within v g.e + (w - v)(g.e -+ |g|) for three axes as in
-    `induction.weakest_v`; what is kept may stand against it with its whole length.
-    """
-    size = float(np.linalg.norm(earth_t))
-    direction = earth_t / size
-    gain = dipole_field_t(direction, offsets_m)  # G is symmetric, so G e
-    along, length = gain @ direction, np.sqrt((gain**2).sum(axis=-1))
-    least, middle, greatest = np.sort(volumes_m3)
-    spread = (greatest - least) + (middle - least)
-    scale = size / MU0
-    lowest = scale * (least * along - spread * (length - along) / 2.0) - permanent_am2 * length
-    highest = scale * (least * along + spread * (length + along) / 2.0) + permanent_am2 * length
-    weakest: FloatArray = np.maximum(np.maximum(lowest, -highest), 0.0)
-    return weakest
