@@ -5,7 +5,6 @@ The people: they calibrate, check, drive, check again and end the session. Reque
 from collections.abc import Callable
 
 import msgspec
-import numpy as np
 
 from controller.core.inputs import (
     AnyRequest,
@@ -19,9 +18,8 @@ from controller.core.inputs import (
 )
 from firmware_bridge.errors import ConfigError
 from sim.head import DICTIONARY_ID, SimulatedHead
-from sim.machine_config import ALARM_FLOOR_UV
-from sim.motion import highest_coil_m
-from sim.physics import response_uv
+from sim.machine_config import alarm_floor
+from sim.physics import check_reading, worst_reading
 from sim.scenario import Scenario
 
 OPERATOR, LEADER = "op-1", "tl-1"
@@ -41,22 +39,20 @@ class CheckTimes(msgspec.Struct, frozen=True, kw_only=True):
 
 def calibration_of(scenario: Scenario) -> Calibration:
     """
-    The calibration's result by the world's physics: the reference item at its depth, at the edge of the radius, under
-    the coil at its highest. Raises `ConfigError` where no alarm could be told from the floor there.
+    The calibration's result by the world's physics: the reference item's weakest response within the radius, whatever
+    its direction, attitude and depth. Raises `ConfigError` where no alarm could be told from the floor there.
     """
-    head, world = scenario.head, scenario.world
-    edge_m = np.array(head.detection_radius_m)
-    edge = response_uv(scenario, edge_m, world.reference_depth_m, 1.0, highest_coil_m(scenario))
-    smallest = LOWER_BOUND * float(edge)
-    if THRESHOLD_SHARE * smallest < ALARM_FLOOR_UV:
+    head, world, floor = scenario.head, scenario.world, alarm_floor(scenario)
+    smallest = LOWER_BOUND * worst_reading(scenario)
+    if THRESHOLD_SHARE * smallest < floor:
         raise ConfigError(
-            f"[head] detection_radius_m: at {head.detection_radius_m} m the reference item gives {smallest:.1f} uV; "
-            f"at least {ALARM_FLOOR_UV / THRESHOLD_SHARE:.1f} is needed: a smaller radius or a larger reference_uv"
+            f"[head] detection_radius_m: within {head.detection_radius_m} m the reference item may give as little as "
+            f"{smallest:.3g}; at least {floor / THRESHOLD_SHARE:.3g} is needed: a smaller radius or a stronger item"
         )
     channel = ChannelCalibration(
         site_threshold=round(THRESHOLD_SHARE * smallest, 3),
         reference_response_min=round(smallest, 3),
-        check_response=head.reference_uv,
+        check_response=round(check_reading(scenario), 3),
         detection_radius_m=head.detection_radius_m,
     )
     return Calibration(

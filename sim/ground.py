@@ -15,6 +15,7 @@ from sim.fields import Circle, Loop
 from sim.induction import CoilPair
 
 MODES = 96  # the sum is Gaussian to within 1/(2 modes) of its kurtosis
+ROUGH_SIGMAS = 3.0  # no point of a terrain lies farther above or below its plane
 NODES = 12  # of each quadrature, per side and per direction
 
 
@@ -50,32 +51,17 @@ def random_field(length_m: float, random: np.random.Generator) -> RandomField:
 
 class Terrain(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """
-    A plane through the origin with a gentle undulation, its height clipped at three of its sigmas.
+    Undulation of the ground about the plane on which the vehicle stands, clipped at three of its sigmas.
 
-    slope_east, slope_north : rise for each metre     undulation_m : sigma
+    undulation_m : sigma
     """
 
-    slope_east: float
-    slope_north: float
     undulation_m: float
     field: RandomField
 
-    @property
-    def roughness_m(self) -> float:
-        """No point lies farther above or below the plane."""
-        return 3.0 * self.undulation_m
-
-    def plane_m(self, east_m: FloatArray, north_m: FloatArray) -> FloatArray:
-        """Height of the plane, on which the vehicle's wheels average."""
-        return self.slope_east * east_m + self.slope_north * north_m
-
-    def rough_m(self, east_m: FloatArray, north_m: FloatArray) -> FloatArray:
-        """Height of the ground above the plane."""
-        return self.undulation_m * np.clip(self.field.at(east_m, north_m), -3.0, 3.0)
-
     def height_m(self, east_m: FloatArray, north_m: FloatArray) -> FloatArray:
-        """Height of the ground above the origin."""
-        return self.plane_m(east_m, north_m) + self.rough_m(east_m, north_m)
+        """Of the ground above the plane, the same shape as the coordinates."""
+        return self.undulation_m * np.clip(self.field.at(east_m, north_m), -ROUGH_SIGMAS, ROUGH_SIGMAS)
 
 
 class Soil(msgspec.Struct, frozen=True, kw_only=True, eq=False):

@@ -1,4 +1,4 @@
-"""A pulse-induction head with a clock, a lamp and a buzzer of its own: speaks and hears the head protocol."""
+"""A detector head with a clock, a lamp and a buzzer of its own: speaks and hears the head protocol."""
 
 import numpy as np
 
@@ -17,11 +17,13 @@ from firmware_bridge.records import (
     SampleBlock,
     SelfTestReply,
     SelfTestRequest,
+    StatusBit,
     TimeQuery,
     TimeReply,
 )
 from sim.gnss import SECOND
 from sim.motion import coil_offsets_m
+from sim.noise import clip
 from sim.scenario import Scenario
 
 DICTIONARY_ID = 0x51_4D_00_01
@@ -30,6 +32,7 @@ CLOCK_PPM = 35.0  # an ordinary crystal, a little fast
 SEND_NS = 3_000_000  # from the last sample of a frame to its last byte
 REPLY_NS = 2_000_000
 SCALE_UV = 0.05
+SCALE_NT = 0.001
 
 
 def device_clock_ns(now_ns: int) -> int:
@@ -39,13 +42,16 @@ def device_clock_ns(now_ns: int) -> int:
 
 def dictionary_of(scenario: Scenario) -> HeadDictionary:
     """What the head says of itself: simulated, first of all."""
+    is_induction = scenario.magnetometer is None
+    unit, scale = ("uV", SCALE_UV) if is_induction else ("nT", SCALE_NT)
+    gate_us = scenario.head.gate_us if is_induction else None
     channels = tuple(
-        HeadChannel(name=f"c{index + 1}", unit="uV", scale=SCALE_UV, gate_us=80.0, position_m=(0.0, offset, 0.0))
+        HeadChannel(name=f"c{index + 1}", unit=unit, scale=scale, gate_us=gate_us, position_m=(0.0, offset, 0.0))
         for index, offset in enumerate(coil_offsets_m(scenario))
     )
     return HeadDictionary(
         dictionary_id=DICTIONARY_ID,
-        model="simulated pulse induction array",
+        model=f"simulated {'pulse induction' if is_induction else 'magnetometer'} array",
         firmware="1.0",
         serial="S-0001",
         is_simulated=True,
@@ -97,20 +103,27 @@ class SimulatedHead:
                 raise AssertionError(f"the core never sends {type(command).__name__}")
 
 
-def sample_frames(scenario: Scenario, values_uv: FloatArray) -> list[tuple[int, bytes]]:
-    """All sample frames as (arrival in ns, bytes); values float64 (n, channels), the first at one sample interval."""
+def sample_frames(scenario: Scenario, values: FloatArray) -> list[tuple[int, bytes]]:
+    """
+    All sample frames as (arrival in ns, bytes).
+
+    values : float64 (n, channels) in the head's unit, the first at one sample interval; clipped where it saturates
+    """
     dictionary = dictionary_of(scenario)
+    clipped = np.zeros(len(values), dtype=np.bool_)
+    if scenario.noise.saturation is not None:
+        values, clipped = clip(values, scenario.noise.saturation)
     interval_ns, size = round(SECOND / scenario.head.rate_hz), scenario.head.samples_per_frame
     frames = []
-    for start in range(0, len(values_uv) - size + 1, size):
+    for start in range(0, len(values) - size + 1, size):
         rows = np.arange(start, start + size, dtype=np.int64)
         times_ns = [int(row + 1) * interval_ns for row in rows]
         block = SampleBlock(
             dictionary_id=DICTIONARY_ID,
             sequence=rows,
             device_time_ns=np.array([device_clock_ns(time_ns) for time_ns in times_ns], dtype=np.int64),
-            values=values_uv[start : start + size],
-            status=np.zeros(size, dtype=np.int64),
+            values=values[start : start + size],
+            status=np.where(clipped[start : start + size], int(StatusBit.SATURATED), 0),
         )
         frames.append((times_ns[-1] + SEND_NS, encode_samples(block, dictionary)))
     return frames

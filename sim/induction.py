@@ -18,7 +18,7 @@ from sim.fields import MU0, Loop
 
 class Decay(msgspec.Struct, frozen=True, kw_only=True):
     """
-    k (1 + sqrt(t / alpha))^-beta exp(-t / gamma), the usual law for compact metal: early flat, then a power, then out.
+    k (1 + sqrt(t / alpha))^-beta exp(-t / gamma), a usual law for compact metal: early flat, then a power, then out.
 
     k_m3_s : polarizability at time zero
     """
@@ -68,14 +68,17 @@ def polarizability_m3_s(axes: FloatArray, principal_m3_s: FloatArray) -> FloatAr
     return tensor
 
 
-def voltage_v(pair: CoilPair, points_m: FloatArray, tensor_m3_s: FloatArray) -> FloatArray:
+def voltage_v(
+    pair: CoilPair, points_m: FloatArray, tensor_m3_s: FloatArray, axes: FloatArray | None = None
+) -> FloatArray:
     """
     Volts for each ampere and turn of items at points of the coil's frame.
 
-    points_m : float64 (..., 3)     tensor_m3_s : float64 (..., 3, 3) in the coil's frame, broadcast against the points
+    points_m    : float64 (..., 3)
+    tensor_m3_s : float64 (..., 3, 3) in the coil's frame, or in that of `axes`; broadcast against the points
+    axes        : float64 (..., 3, 3), rows are the coil's x, y, z in the tensors' frame
     """
-    transmitted = pair.transmit.field_per_m(points_m)
-    received = transmitted if pair.receive == pair.transmit else pair.receive.field_per_m(points_m)
+    transmitted, received = _fields(pair, points_m, axes)
     volts: FloatArray = MU0 * np.einsum("...i,...ij,...j->...", received, tensor_m3_s, transmitted)
     return volts
 
@@ -90,8 +93,7 @@ def weakest_v(pair: CoilPair, points_m: FloatArray, principal_m3_s: FloatArray) 
     least is min(L) h_r.h_p - (max(L) - min(L)) (|h_r||h_p| - h_r.h_p) / 2. Exact where one axis differs from two equal
     ones that are smaller; otherwise no greater than the truth, since the two greater axes count at most one by one.
     """
-    transmitted = pair.transmit.field_per_m(points_m)
-    received = transmitted if pair.receive == pair.transmit else pair.receive.field_per_m(points_m)
+    transmitted, received = _fields(pair, points_m, None)
     both = (transmitted * received).sum(axis=-1)
     lengths = np.sqrt((transmitted**2).sum(axis=-1) * (received**2).sum(axis=-1))
     least, middle, greatest = np.sort(principal_m3_s)
@@ -113,3 +115,15 @@ def reach_m(pair: CoilPair, polarizability_max_m3_s: float, least_v: float) -> f
     areas = pair.transmit.area_m2 * pair.receive.area_m2
     ratio = MU0 * polarizability_max_m3_s * areas / (4.0 * math.pi**2 * least_v)
     return reach + math.pow(ratio, 1.0 / 6.0)
+
+
+def _fields(pair: CoilPair, points_m: FloatArray, axes: FloatArray | None) -> tuple[FloatArray, FloatArray]:
+    """Transmit and receive loop's H, turned into the frame of `axes` where there is one."""
+    transmitted = _turned(pair.transmit.field_per_m(points_m), axes)
+    if pair.receive == pair.transmit:
+        return transmitted, transmitted
+    return transmitted, _turned(pair.receive.field_per_m(points_m), axes)
+
+
+def _turned(field: FloatArray, axes: FloatArray | None) -> FloatArray:
+    return field if axes is None else np.einsum("...ji,...j->...i", axes, field)

@@ -18,11 +18,12 @@ from firmware_bridge.errors import ConfigError
 from firmware_bridge.records import FloatArray, IntArray, MonoNs
 from sim.autopilot import SimulatedAutopilot, autopilot_bytes
 from sim.crew import Action, CheckTimes, calibrate, end_session, function_check
+from sim.electronics import measured
 from sim.gnss import SECOND, receiver_bytes
 from sim.head import SimulatedHead, sample_frames
 from sim.machine_config import config_text
-from sim.motion import Motion, coil_positions
-from sim.physics import field_uv, response_uv
+from sim.motion import Motion, coil_positions, vehicle_axes
+from sim.physics import Piece, readings, surroundings_of
 from sim.scenario import Scenario, Target
 
 TURN_NS = 20_000_000
@@ -162,19 +163,16 @@ def _samples(
     """The truth of every sample, and what the head measures: float64 (n, channels)."""
     rate = scenario.head.rate_hz
     times_s = np.arange(1, int(until_s * rate) + 1) / rate
-    coils_m = coil_positions(motion.poses(times_s), scenario)
-    values = field_uv(scenario, coils_m, scenario.world.targets)
-    pitch, reference_m = scenario.head.pitch_m, scenario.world.reference_depth_m
-    channels, held_m = np.arange(scenario.head.channels), scenario.head.height_m  # the piece is held to the coil
-    alive = np.ones(values.shape, dtype=np.bool_)
+    poses = motion.poses(times_s)
+    coils_m, axes = coil_positions(poses, scenario), vehicle_axes(poses)
+    alive, pieces = np.ones(coils_m.shape[:2], dtype=np.bool_), []
     for number, check in enumerate(checks):
-        for under, from_s in enumerate(check.piece_from_s):
+        for channel, from_s in enumerate(check.piece_from_s):
             is_on = (times_s >= from_s) & (times_s < from_s + scenario.checks.piece_on_s)
-            values[is_on] += response_uv(scenario, np.abs(channels - under) * pitch, reference_m, 1.0, held_m)
+            pieces.append(Piece(is_on=is_on, channel=channel))
         if number == 1 and scenario.closing_check == "bad":
             alive[times_s >= motion.arrive_s, scenario.head.channels // 2] = False
-    values += random.normal(0.0, scenario.head.noise_uv, values.shape)
-    values += 20.0 * np.sin(times_s * 0.02 + channels[:, None]).T
-    values[~alive] = random.normal(0.0, scenario.head.noise_uv, int((~alive).sum()))
+    values = readings(scenario, surroundings_of(scenario, random), times_s, coils_m, axes, pieces)
+    values, alive = measured(scenario, values, times_s, alive, random)
     mono_ns = START_NS + np.rint(times_s * SECOND).astype(np.int64)
     return Truth(mono_ns=mono_ns, coils_m=coils_m, alive=alive), values

@@ -8,6 +8,7 @@ from sim.motion import ANTENNA_M, MOUNT_X_M
 from sim.scenario import GnssModel, Scenario, slow_sigma_m
 
 ALARM_FLOOR_UV = 15.0
+ALARM_FLOOR_SIGMAS = 10.0  # of a magnetometer's noise
 LATENCY_ERROR_MS = 5.0
 AUTOPILOT_LATENCY_MS = 20.0
 RELATIVE_MARGIN_M = 0.001  # what the wire's resolution adds to the receiver's own white noise
@@ -82,7 +83,7 @@ id = "array"
 link = "head"
 mount_m = [{MOUNT_X_M}, 0.0, {head.height_m}]
 nominal_radius_m = {head.detection_radius_m}
-alarm_floor = {ALARM_FLOOR_UV}
+alarm_floor = {alarm_floor(scenario)}
 {"" if rig is None else _running(rig)}"""
 
 
@@ -100,6 +101,12 @@ has_json = true
 [console]
 port = {rig.console_port}
 """
+
+
+def alarm_floor(scenario: Scenario) -> float:
+    """Below it nothing is an alarm, in the head's unit."""
+    model = scenario.magnetometer
+    return ALARM_FLOOR_UV if model is None else ALARM_FLOOR_SIGMAS * model.noise_nt
 
 
 def receiver_bounds(gnss: GnssModel) -> tuple[float, float]:

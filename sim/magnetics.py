@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from firmware_bridge.records import FloatArray
-from sim.fields import MU0, dipole_field_t
+from sim.fields import MU0
 
 DAY_S = 86_400.0
 HARMONICS = 4  # of the day: the regular daily variation of quiet days has no more (Chapman and Bartels)
@@ -74,31 +74,13 @@ def moment_am2(axes: FloatArray, volumes_m3: FloatArray, permanent_am2: FloatArr
     return moment
 
 
-def total_field_t(earth_t: FloatArray, added_t: FloatArray) -> FloatArray:
-    """What a total-field magnetometer reads: the length of the sum, exactly; float64 (...)."""
-    length: FloatArray = np.sqrt(((earth_t + added_t) ** 2).sum(axis=-1))
+def total_field_t(field_t: FloatArray) -> FloatArray:
+    """What a total-field magnetometer reads: the length of all that is there, exactly; float64 (...)."""
+    length: FloatArray = np.sqrt((field_t**2).sum(axis=-1))
     return length
-
-
-def anomaly_t(earth_t: FloatArray, added_t: FloatArray) -> FloatArray:
-    """
-    The same to first order: the added field along the Earth's; float64 (...).
-
-    Too small by what stands across it, |added|^2 / 2 |earth| at most.
-    """
-    along: FloatArray = added_t @ (earth_t / np.linalg.norm(earth_t))
-    return along
 
 
 def in_sensor_frame(field_t: FloatArray, axes: FloatArray) -> FloatArray:
     """What a three-axis magnetometer reads that turns with the vehicle: x, y, z of its frame, float64 (n, 3)."""
     turned: FloatArray = np.einsum("nij,nj->ni", axes, np.broadcast_to(field_t, (*axes.shape[:1], 3)))
     return turned
-
-
-def items_field_t(places_m: FloatArray, moments_am2: FloatArray, sensors_m: FloatArray) -> FloatArray:
-    """Sum of the fields of items (k, 3) at sensors (n, 3): float64 (n, 3)."""
-    total = np.zeros(sensors_m.shape)
-    for place, moment in zip(places_m, moments_am2, strict=True):
-        total += dipole_field_t(moment, sensors_m - place)
-    return total

@@ -123,6 +123,11 @@ def coil_positions(poses: Poses, scenario: Scenario) -> FloatArray:
     return coils_m
 
 
+def vehicle_axes(poses: Poses) -> FloatArray:
+    """Rows are the vehicle's forward, left and up in east, north, up: float64 (n, 3, 3)."""
+    return offsets_enu(np.eye(3), poses.heading_rad, poses.roll_rad, poses.pitch_rad)
+
+
 def highest_coil_m(scenario: Scenario) -> float:
     """The greatest height that any coil reaches while the vehicle sways."""
     reach = max(map(abs, coil_offsets_m(scenario)))

@@ -21,13 +21,28 @@ Range = tuple[float, float]
 RADIUS_95 = math.sqrt(-2.0 * math.log(0.05))  # of a two-dimensional Gaussian, in sigmas an axis
 
 
+Shape = Literal["reference", "isotropic", "rod", "plate"]
+Metal = Literal["reference", "low_metal", "aluminium", "small_steel", "large_steel"]
+
+
 class Target(Section, frozen=True, kw_only=True):
-    """A buried item. `strength` 1.0 is the reference item."""
+    """
+    A buried item. `strength` 1.0 is the reference item; another metal's own size multiplies it.
+
+    shape       : how it answers by direction; `reference` as the reference item does
+    azimuth_deg, dip_deg : of its axis, clockwise from north and downward; upright where nothing is said
+    remanent    : what iron keeps of magnetism along its axis, as a share of what the Earth's field induces in it
+    """
 
     east_m: float
     north_m: float
     depth_m: Annotated[float, Meta(ge=0.0, le=1.0)]
     strength: Positive
+    shape: Shape = "reference"
+    metal: Metal = "reference"
+    azimuth_deg: Annotated[float, Meta(ge=-360.0, le=360.0)] = 0.0
+    dip_deg: Annotated[float, Meta(ge=-90.0, le=90.0)] = 90.0
+    remanent: Annotated[float, Meta(ge=-20.0, le=20.0)] = 0.0
 
 
 class Scatter(Section, frozen=True, kw_only=True):
@@ -52,6 +67,7 @@ class World(Section, frozen=True, kw_only=True):
     longitude_deg: Annotated[float, Meta(ge=-180.0, le=180.0)]
     altitude_m: float
     reference_depth_m: Annotated[float, Meta(ge=0.0, le=1.0)]
+    reference_shape: Literal["isotropic", "rod", "plate"] = "isotropic"
     targets: tuple[Target, ...]
     scatter: Scatter | None = None
 
@@ -96,24 +112,127 @@ class Checks(Section, frozen=True, kw_only=True):
     pause_s: Annotated[float, Meta(ge=0.0, le=60.0)] = 2.0
 
 
+class CoilModel(Section, frozen=True, kw_only=True):
+    """
+    A level loop: a circle of `radius_m`, or a rectangle of `size_m` along and across travel; `up_m` above the coil's
+    own place.
+    """
+
+    radius_m: Positive | None = None
+    size_m: tuple[Positive, Positive] | None = None
+    up_m: Annotated[float, Meta(ge=-1.0, le=1.0)] = 0.0
+
+
 class HeadModel(Section, frozen=True, kw_only=True):
     """
-    A pulse-induction array across the direction of travel.
+    An array across the direction of travel: pulse induction, or with `[magnetometer]` magnetometers in the same places.
 
-    height_m           : of the coils above ground          coil_radius_m : of each coil
+    height_m           : of the coils above ground          coil_radius_m : of each coil, where none is drawn
+    transmit, receive  : the loops; receive as transmit where only that is drawn
     detection_radius_m : distance at which the calibration's reference item must still be seen
-    reference_uv       : response of the reference item at its depth under a coil's centre
+    noise_uv, reference_uv : white noise; response of the upright reference item at its depth under a coil's centre
+    gate_us            : when the voltage is taken, after the transmitter's end
     """
 
     channels: Annotated[int, Meta(ge=1, le=64)]
     pitch_m: Positive
     height_m: Positive
-    coil_radius_m: Positive
+    coil_radius_m: Positive = 0.12
+    transmit: CoilModel | None = None
+    receive: CoilModel | None = None
+    gate_us: Annotated[float, Meta(ge=1.0, le=20_000.0)] = 80.0
     rate_hz: Annotated[float, Meta(ge=5.0, le=1000.0)]
     samples_per_frame: Annotated[int, Meta(ge=1, le=50)]
-    noise_uv: Positive
-    reference_uv: Positive
+    noise_uv: Positive | None = None
+    reference_uv: Positive | None = None
     detection_radius_m: Positive
+
+
+class Magnetometer(Section, frozen=True, kw_only=True):
+    """
+    The array's sensors are magnetometers; the Earth's field at the site, the day and the vehicle are theirs.
+
+    reading      : `total_field`; `total_gradient`, the lower of a pair less the upper; `vertical_gradient`, the same of
+                   the components along the vehicle's own upright
+    baseline_m   : between the two of a pair
+    reference_nt : on the axis of the reference item's moment, as far off as it lies under a sensor
+    daily_nt     : between the day's least and greatest field at most
+    permanent_nt : of the vehicle at each sensor, forward, left, up      induced_nt : largest of what turns with heading
+    """
+
+    reading: Literal["total_field", "total_gradient", "vertical_gradient"] = "total_field"
+    baseline_m: Annotated[float, Meta(gt=0.0, le=3.0)] = 0.5
+    noise_nt: Positive
+    reference_nt: Positive
+    intensity_nt: Annotated[float, Meta(ge=20_000.0, le=70_000.0)]
+    inclination_deg: Annotated[float, Meta(ge=-90.0, le=90.0)]
+    declination_deg: Annotated[float, Meta(ge=-180.0, le=180.0)]
+    daily_nt: Annotated[float, Meta(ge=0.0, le=1_000.0)] = 30.0
+    permanent_nt: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    induced_nt: Annotated[float, Meta(ge=0.0, le=1_000.0)] = 0.0
+
+
+class SoilModel(Section, frozen=True, kw_only=True):
+    """
+    Magnetic soil under a pulse-induction head.
+
+    median_uv     : its signal at the head's height and gate        log_sigma : of its strength over the site
+    correlation_m : distance over which it changes
+    """
+
+    median_uv: Positive
+    log_sigma: Annotated[float, Meta(ge=0.0, le=2.0)] = 0.3
+    correlation_m: Annotated[float, Meta(ge=0.1, le=1000.0)] = 2.0
+
+
+class TerrainModel(Section, frozen=True, kw_only=True):
+    """Undulation about the plane on which the vehicle stands: sigma, nowhere more than three of them."""
+
+    undulation_m: Annotated[float, Meta(gt=0.0, le=0.2)]
+    correlation_m: Annotated[float, Meta(ge=0.1, le=100.0)] = 2.0
+
+
+class ClutterModel(Section, frozen=True, kw_only=True):
+    """
+    Small metal that nobody looks for, strewn by the seed over a rectangle; the judge does not count it among targets.
+
+    median_strength, log_sigma : of the log-normal strengths; 1.0 is the reference item
+    """
+
+    density_per_m2: Annotated[float, Meta(gt=0.0, le=10.0)]
+    east_m: Range
+    north_m: Range
+    depth_m_max: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.10
+    median_strength: Positive = 0.1
+    log_sigma: Annotated[float, Meta(ge=0.0, le=3.0)] = 1.0
+
+
+class NoiseModel(Section, frozen=True, kw_only=True):
+    """
+    What the head's electronics add beside white noise; signals in the head's own unit.
+
+    swing             : amplitude of a slow sine, another phase for each channel; 20 for coils where nothing is said
+    pink, pink_longest_s : sigma of 1/f noise, and the longest time that it remembers
+    drift_per_c, warm_up_c, warm_up_s : drift with temperature; how far and how slowly the head warms up
+    mains, mains_hz   : greatest amplitude of pick-up from a power line
+    gain_mismatch     : no channel's gain is off by more
+    saturation        : no reading is greater; told in the sample's status
+    failed_channel    : counted from 1, `failure` from `failed_from_s` on
+    """
+
+    swing: Annotated[float, Meta(ge=0.0)] | None = None
+    pink: Annotated[float, Meta(ge=0.0)] = 0.0
+    pink_longest_s: Annotated[float, Meta(ge=0.1, le=3600.0)] = 60.0
+    drift_per_c: float = 0.0
+    warm_up_c: Annotated[float, Meta(ge=0.0, le=60.0)] = 15.0
+    warm_up_s: Annotated[float, Meta(ge=1.0, le=36_000.0)] = 600.0
+    mains: Annotated[float, Meta(ge=0.0)] = 0.0
+    mains_hz: Annotated[float, Meta(ge=10.0, le=400.0)] = 50.0
+    gain_mismatch: Annotated[float, Meta(ge=0.0, le=0.15)] = 0.0
+    saturation: Positive | None = None
+    failed_channel: Annotated[int, Meta(ge=1, le=64)] | None = None
+    failure: Literal["dead", "stuck"] = "dead"
+    failed_from_s: Annotated[float, Meta(ge=0.0)] = 0.0
 
 
 class GnssModel(Section, frozen=True, kw_only=True):
@@ -150,6 +269,25 @@ class Scenario(Section, frozen=True, kw_only=True):
     head: HeadModel
     gnss: GnssModel
     checks: Checks = Checks()
+    magnetometer: Magnetometer | None = None
+    soil: SoilModel | None = None
+    terrain: TerrainModel | None = None
+    clutter: ClutterModel | None = None
+    noise: NoiseModel = NoiseModel()
+
+    @property
+    def white_noise(self) -> float:
+        """Sigma of a reading, in the head's unit."""
+        noise = self.head.noise_uv if self.magnetometer is None else self.magnetometer.noise_nt
+        assert noise is not None, "checked when it was loaded"
+        return noise
+
+    @property
+    def reference_reading(self) -> float:
+        """What the reference item is scaled by, in the head's unit."""
+        reading = self.head.reference_uv if self.magnetometer is None else self.magnetometer.reference_nt
+        assert reading is not None, "checked when it was loaded"
+        return reading
 
 
 def load_scenario(name: str) -> Scenario:
@@ -181,8 +319,35 @@ def _checked(scenario: Scenario, source: str) -> Scenario:
         raise ConfigError(
             f"{source}: [gnss] white_m: {gnss.white_m} is not below {room_m:.4f}, all of the stated error"
         )
+    _check_head(scenario, source)
     for key in () if scatter is None else ("east_m", "north_m", "depth_m", "strength"):
         low, high = getattr(scatter, key)
         if low > high:
             raise ConfigError(f"{source}: [world.scatter] {key}: {low} to {high} runs backwards")
     return scenario
+
+
+def _check_head(scenario: Scenario, source: str) -> None:
+    """The head's kind and what belongs to it; raises `ConfigError`."""
+    head, is_induction = scenario.head, scenario.magnetometer is None
+    for key in ("noise_uv", "reference_uv"):
+        if (getattr(head, key) is not None) != is_induction:
+            say = "is missing" if is_induction else "belongs to coils; a magnetometer has its own in [magnetometer]"
+            raise ConfigError(f"{source}: [head] {key}: {say}")
+    if scenario.soil is not None and not is_induction:
+        raise ConfigError(f"{source}: [soil]: is heard by coils; take it out, or [magnetometer]")
+    if not is_induction and scenario.world.reference_shape != "isotropic":
+        raise ConfigError(f"{source}: [world] reference_shape: with a [magnetometer] the reference item is isotropic")
+    if head.receive is not None and head.transmit is None:
+        raise ConfigError(f"{source}: [head.receive]: draw [head.transmit] too")
+    for key in ("transmit", "receive"):
+        coil = getattr(head, key)
+        if coil is not None and (coil.radius_m is None) == (coil.size_m is None):
+            raise ConfigError(f"{source}: [head.{key}]: a loop has either radius_m or size_m")
+    clutter, failed = scenario.clutter, scenario.noise.failed_channel
+    for key in () if clutter is None else ("east_m", "north_m"):
+        low, high = getattr(clutter, key)
+        if low > high:
+            raise ConfigError(f"{source}: [clutter] {key}: {low} to {high} runs backwards")
+    if failed is not None and failed > head.channels:
+        raise ConfigError(f"{source}: [noise] failed_channel: {failed} of {head.channels} channels")

@@ -27,7 +27,6 @@ from sim.inproc import plan, run
 from sim.machine_config import config_text, receiver_bounds
 from sim.motion import Motion, coil_positions
 from sim.oracle import judge
-from sim.physics import response_uv
 from sim.scenario import Scatter, Target, load_scenario
 
 FIRST_LANE = load_scenario("first-lane")
@@ -140,23 +139,18 @@ def test_the_head_speaks_bytes_that_the_decoder_reads_back():
     assert np.nonzero(status & StatusBit.SATURATED)[0].tolist() == [7]
 
 
-@given(near=st.floats(0.0, 1.0), farther=st.floats(0.001, 1.0), depth=st.floats(0.0, 0.5))
-def test_a_response_falls_with_distance_and_depth(near, farther, depth):
-    """Monotonic, positive, proportional to the item's strength."""
-    high = LANES.head.height_m
-    one, two = (float(response_uv(LANES, np.array(d), depth, 1.0, high)) for d in (near, near + farther))
-    assert one > two > 0.0
-    assert float(response_uv(LANES, np.array(near), depth + 0.1, 1.0, high)) < one
-    assert float(response_uv(LANES, np.array(near), depth, 2.0, high)) == pytest.approx(2 * one)
-
-
-def test_the_calibration_is_a_lower_bound_for_the_moving_machine():
-    """Over the whole drive the reference item at the radius's edge answers with more than the calibration says."""
-    heights = coil_positions(Motion(LANES, 5.0).poses(np.arange(0.0, 500.0, 0.05)), LANES)[:, :, 2]
-    edge = np.full(heights.shape, LANES.head.detection_radius_m)
-    responses = response_uv(LANES, edge, LANES.world.reference_depth_m, 1.0, heights)
-    assert np.ptp(heights) > 0.02
-    assert responses.min() > calibration_of(LANES).channels[0].reference_response_min
+def test_a_head_that_saturates_says_in_which_samples():
+    """Below what the wire carries: clipped at the scenario's level, told by status."""
+    noise = msgspec.structs.replace(LANES.noise, saturation=200.0)
+    values = np.zeros((40, LANES.head.channels))
+    values[11, 3], values[12, 0], values[13, 1] = 500.0, -201.0, 200.0
+    decoder = HeadDecoder()
+    decoder.feed(encode(dictionary_of(LANES)))
+    frames = sample_frames(msgspec.structs.replace(LANES, noise=noise), values)
+    blocks = [block for _, payload in frames for block in decoder.feed(payload)]
+    read, status = np.concatenate([b.values for b in blocks]), np.concatenate([b.status for b in blocks])
+    assert np.nonzero(status & StatusBit.SATURATED)[0].tolist() == [11, 12]
+    assert np.abs(read).max() == pytest.approx(200.0)
 
 
 def test_the_calibration_leaves_room_for_the_noise():
@@ -336,6 +330,20 @@ strength = [1.0, 2.0]
 apart_m = 0.8
 """
 
+MAGNETOMETER = """
+[magnetometer]
+reading = "total_gradient"
+noise_nt = 0.05
+reference_nt = 60.0
+intensity_nt = 45_000.0
+inclination_deg = 65.0
+declination_deg = 2.0
+permanent_nt = [10.0, 5.0, 0.0]
+
+"""
+BACKWARDS = "[clutter]\ndensity_per_m2 = 1.0\neast_m = [1.0, 0.0]\nnorth_m = [0.0, 1.0]\n\n"
+COILS_ALONE = ("noise_uv = 1.5\n", "reference_uv = 400.0\n")
+
 
 @pytest.mark.parametrize(
     ("was", "written", "words"),
@@ -345,6 +353,16 @@ apart_m = 0.8
         ("detection_radius_m = 0.18", "detection_radius_m = 0.4", "detection_radius_m"),
         ("depth_m = [0.05, 0.1]", "depth_m = [0.2, 0.1]", "depth_m"),
         ("apart_m = 0.8", "apart_m = 50.0", "apart_m"),
+        ("noise_uv = 1.5", "", "noise_uv: is missing"),
+        ("[gnss]", "[head.receive]\nradius_m = 0.1\n\n[gnss]", "draw \\[head.transmit\\] too"),
+        ("[gnss]", "[head.transmit]\nup_m = 0.1\n\n[gnss]", "either radius_m or size_m"),
+        ("[gnss]", MAGNETOMETER + "[gnss]", "belongs to coils"),
+        ("[gnss]", "[noise]\nfailed_channel = 5\n\n[gnss]", "5 of 4 channels"),
+        (
+            "[gnss]",
+            "[clutter]\ndensity_per_m2 = 1.0\neast_m = [1.0, 0.0]\nnorth_m = [0.0, 1.0]\n\n[gnss]",
+            "runs backwards",
+        ),
     ],
 )
 def test_a_scenario_that_cannot_be_played_is_refused_by_its_key(tmp_path, was, written, words):
@@ -356,6 +374,69 @@ def test_a_scenario_that_cannot_be_played_is_refused_by_its_key(tmp_path, was, w
     path.write_text(text.replace(was, written))
     with pytest.raises(ConfigError, match=words):
         plan(load_scenario(str(path)), 1)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ("[soil]\nmedian_uv = 30.0\n", "\\[soil\\]"),
+        ("", "reference_shape"),
+    ],
+)
+def test_a_magnetometer_has_no_part_in_what_coils_alone_hear(tmp_path, more, words):
+    """Magnetic soil, and a reference item that answers by direction, are refused beside it."""
+    text = (files("sim") / "scenarios" / "first-lane.toml").read_text()
+    for line in COILS_ALONE:
+        text = text.replace(line, "")
+    if not more:
+        text = text.replace("reference_depth_m = 0.13", 'reference_depth_m = 0.13\nreference_shape = "rod"')
+    path = tmp_path / "mine.toml"
+    path.write_text(text + MAGNETOMETER + more)
+    with pytest.raises(ConfigError, match=words):
+        load_scenario(str(path))
+
+
+HARDER = {
+    "soil": "[soil]\nmedian_uv = 30.0\n[terrain]\nundulation_m = 0.004\n",
+    "clutter": "[clutter]\ndensity_per_m2 = 0.5\neast_m = [-1.0, 1.0]\nnorth_m = [0.0, 6.0]\n",
+    "noise": "[noise]\npink = 1.0\nmains = 3.0\ngain_mismatch = 0.05\ndrift_per_c = 2.0\nsaturation = 1000.0\n",
+    "loops": "[head.transmit]\nsize_m = [0.4, 0.24]\n[head.receive]\nradius_m = 0.1\nup_m = 0.02\n",
+    "magnetometer": MAGNETOMETER,
+}
+
+
+@pytest.mark.parametrize("name", HARDER)
+def test_a_day_on_harder_ground_claims_nothing_false(tmp_path, name):
+    """Each model in a whole day: nothing over-claimed, no reference item under credited ground without an alarm."""
+    text = (files("sim") / "scenarios" / "first-lane.toml").read_text()
+    if name == "magnetometer":
+        text = text.replace("height_m = 0.08", "height_m = 0.4")
+        for line in COILS_ALONE:
+            text = text.replace(line, "")
+    path = tmp_path / "mine.toml"
+    path.write_text(text + HARDER[name])
+    scenario = load_scenario(str(path))
+    planned = plan(scenario, 2)
+    for _ in run(planned, tmp_path / "session"):
+        pass
+    verdict = judge(tmp_path / "session", scenario, planned.truth)
+    assert (verdict.over_claimed_m2, verdict.targets_missed, verdict.targets_found) == (0.0, 0, 2)
+    totals = read_map(tmp_path / "session").fold.totals()
+    assert totals.searched_m2 > 5.0
+
+
+@pytest.mark.parametrize("failure", ["dead", "stuck"])
+def test_a_channel_that_fails_underway_earns_nothing_in_the_end(tmp_path, failure):
+    """The closing check finds it: the day is withdrawn, and no ground is claimed under it."""
+    noise = msgspec.structs.replace(FIRST_LANE.noise, failed_channel=2, failure=failure, failed_from_s=40.0)
+    scenario = msgspec.structs.replace(FIRST_LANE, noise=noise)
+    planned = plan(scenario, 1)
+    for _ in run(planned, tmp_path / "session"):
+        pass
+    assert judge(tmp_path / "session", scenario, planned.truth).over_claimed_m2 == 0.0
+    totals = read_map(tmp_path / "session").fold.totals()
+    assert totals.searched_m2 == totals.provisional_m2 == 0.0
+    assert totals.research_due_m2 > 5.0
 
 
 def test_a_session_id_names_one_day_only():
