@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sim.coils import NEGLIGIBLE, gain_uv, induction_uv, pair_of, weakest_uv
 from sim.earth import offsets_enu
 from sim.fields import Circle, rectangle
-from sim.induction import voltage_v
+from sim.induction import reach_m, voltage_v
 from sim.items import items_of
 from sim.scenario import CoilModel, Target, load_scenario
 
@@ -62,7 +62,8 @@ def test_the_upright_reference_item_under_a_coil_gives_its_figure(scenario, shap
 def test_an_array_is_the_sum_over_items_of_single_voltages(scenario, seed):
     """Windows, culling and turning change nothing but the negligible: item by item, coil by coil, without any."""
     random = np.random.default_rng(seed)
-    targets = [
+    targets = [target(east_m=40.0)]  # left out as a whole, so that the others are no longer counted from zero
+    targets += [
         target(
             east_m=east, north_m=north, depth_m=random.uniform(0.0, 0.3), strength=random.uniform(0.1, 5.0),
             shape=shape, azimuth_deg=random.uniform(0.0, 360.0), dip_deg=random.uniform(-90.0, 90.0),
@@ -104,6 +105,18 @@ def test_a_rod_that_lies_level_is_seen_on_both_sides_and_not_between():
     found = induction_uv(LANES, coils, poses(*np.zeros((3, 201))), rod)[:, 0]
     assert found[100] < 0.9 * found.max()
     assert found[:100].max() == pytest.approx(found[101:].max())
+
+
+def test_an_item_is_heard_as_far_as_the_reach_says():
+    """Right below, a little nearer than where it may be left out, a little is read; a little farther, nothing."""
+    least_v = NEGLIGIBLE * LANES.head.noise_uv / gain_uv(LANES)
+    reach = reach_m(pair_of(LANES.head), 1.0, least_v)
+    coils, level = np.zeros((1, 1, 3)), poses([0.0], [0.0], [0.0])
+    near, far = (
+        float(induction_uv(LANES, coils, level, items(target(depth_m=share * reach)))[0, 0]) for share in (0.99, 1.01)
+    )
+    assert 0.5 * NEGLIGIBLE * LANES.head.noise_uv < near < 1.1 * NEGLIGIBLE * LANES.head.noise_uv
+    assert far == 0.0
 
 
 def test_no_item_gives_nothing():

@@ -63,17 +63,16 @@ def test_a_steel_ball_of_known_size_is_a_strength():
 def test_an_array_is_the_sum_of_dipoles():
     """Items without any windows or culling, to what is negligible."""
     scenario = scenario_of()
-    targets = [
-        ball(east_m=e, north_m=n, remanent=r) for e, n, r in ((0.0, 1.0, 0.0), (2.0, -1.0, 5.0), (-9.0, 0.0, -2.0))
-    ]
+    places = ((0.0, 1.0, 0.0), (2.0, -1.0, 5.0), (-9.0, 0.0, -2.0), (0.0, 25.0, 0.0))
+    targets = [ball(east_m=east, north_m=north, remanent=kept) for east, north, kept in places]
     sensors = np.random.default_rng(1).uniform([-5.0, -5.0, 0.2], [5.0, 5.0, 0.5], (600, 2, 3))
-    items = items_of(targets, scenario.world, 80e-6, earth_of(MODEL), np.zeros(3))
+    items = items_of(targets, scenario.world, 80e-6, earth_of(MODEL), np.zeros(4))
     unit = unit_am2(scenario)
     expected = sum(
         dipole_field_t(unit * moment, sensors - place)
         for moment, place in zip(items.moments, items.places_m, strict=True)
     )
-    assert np.abs(items_t(scenario, sensors, items) - expected).max() <= 3 * 1e-3 * 0.05e-9
+    assert np.abs(items_t(scenario, sensors, items) - expected).max() <= 4 * 1e-3 * 0.05e-9
     assert np.abs(expected).max() > 1e-9
 
 

@@ -132,6 +132,11 @@ def test_a_head_that_is_blind_somewhere_within_the_radius_is_not_calibrated(scen
         calibration_of(scenario)
 
 
+def test_where_an_anomaly_changes_sign_the_worst_is_nothing():
+    """Whatever the grid's nearest points to that line happen to give."""
+    assert worst_reading(with_head(with_magnetometer(), detection_radius_m=0.6)) == 0.0
+
+
 @pytest.mark.parametrize("name", ["circle", "separate", "total field", "upright pair"])
 def test_the_check_piece_gives_its_figure_under_each_coil(name):
     """While it lies there, under that coil most, and nowhere afterwards."""
@@ -167,8 +172,22 @@ def test_soil_follows_height_and_place():
     assert np.log(found["soil"] / found["even"]).std() == pytest.approx(0.3, rel=0.35)
 
 
-def test_terrain_raises_and_lowers_items_and_soil():
-    """Ground that comes nearer answers more; an item rides with it."""
+def test_soil_that_rises_answers_as_if_the_coil_came_down():
+    """Over undulating ground, the signal is that of each coil's height above the very ground below it."""
+    even = msgspec.structs.replace(EMPTY, soil=SoilModel(median_uv=30.0, log_sigma=0.0))
+    rough = msgspec.structs.replace(even, terrain=TerrainModel(undulation_m=0.01, correlation_m=1.0))
+    coils, axes = driven(rough, DRIVE_S)
+    around = surroundings_of(rough, np.random.default_rng(4))
+    lowered = coils.copy()
+    lowered[..., 2] -= around.terrain.height_m(coils[..., 0], coils[..., 1])
+    level = msgspec.structs.replace(around, terrain=None)
+    expected = readings(even, level, DRIVE_S, lowered, axes)
+    assert readings(rough, around, DRIVE_S, coils, axes) == pytest.approx(expected)
+    assert np.ptp(lowered[..., 2] - coils[..., 2]) > 0.02
+
+
+def test_terrain_raises_and_lowers_items():
+    """An item lies as deep as said below the ground's own height."""
     item = Target(east_m=0.0, north_m=0.0, depth_m=0.1, strength=1.0)
     world = msgspec.structs.replace(LANES.world, targets=(item,))
     flat = msgspec.structs.replace(LANES, world=world)
