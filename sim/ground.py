@@ -51,17 +51,19 @@ def random_field(length_m: float, random: np.random.Generator) -> RandomField:
 
 class Terrain(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """
-    Undulation of the ground about the plane on which the vehicle stands, clipped at three of its sigmas.
+    A plane through the origin and an undulation about it, clipped at three of its sigmas.
 
-    undulation_m : sigma
+    slope : rise for each metre east and north     undulation_m : sigma
     """
 
+    slope: tuple[float, float]
     undulation_m: float
     field: RandomField
 
     def height_m(self, east_m: FloatArray, north_m: FloatArray) -> FloatArray:
-        """Of the ground above the plane, the same shape as the coordinates."""
-        return self.undulation_m * np.clip(self.field.at(east_m, north_m), -ROUGH_SIGMAS, ROUGH_SIGMAS)
+        """Of the ground above the origin, the same shape as the coordinates."""
+        rough = self.undulation_m * np.clip(self.field.at(east_m, north_m), -ROUGH_SIGMAS, ROUGH_SIGMAS)
+        return self.slope[0] * east_m + self.slope[1] * north_m + rough
 
 
 class Soil(msgspec.Struct, frozen=True, kw_only=True, eq=False):

@@ -1,7 +1,8 @@
 """
 How the vehicle moves: stands at the check place, drives lanes with half-circle turns outside the field, stands again.
 
-The pose's place is that of the antenna; the ground is level, and the vehicle tilts about its reference point on it.
+The pose's place is that of the antenna; the vehicle stands on the scenario's plane, level or not, and tilts about its
+reference point on it.
 Vehicle frame: x forward, y left, z up; roll is positive right side down, pitch nose up, heading clockwise from north.
 """
 
@@ -82,24 +83,26 @@ class Motion:
 
     def __init__(self, scenario: Scenario, depart_s: float) -> None:
         self._route = Route(scenario)
+        self._slope = scenario.slope
         self._speed = scenario.lanes.speed_m_s
         self._ramp_s = self._speed / ACCELERATION_M_S2
         self.depart_s = depart_s
         self.arrive_s = depart_s + self._route.length_m / self._speed + self._ramp_s
 
     def poses(self, times_s: FloatArray) -> Poses:
-        """The pose at each time; roll and pitch sway with the ground that passes, a few tenths of a degree."""
+        """The pose at each time; beside the slope, roll and pitch sway by a few tenths of a degree along the way."""
         driven = np.clip(times_s - self.depart_s, 0.0, self.arrive_s - self.depart_s)
         along = self._distance(driven)
         east, north, heading = self._route.at(along)
         remaining = self.arrive_s - self.depart_s - driven
         speed = np.minimum(self._speed, ACCELERATION_M_S2 * np.minimum(driven, remaining))
+        roll, pitch = standing(self._slope, heading)
         return Poses(
             east_m=east,
             north_m=north,
             heading_rad=heading,
-            roll_rad=ROLL_RAD * np.sin(along * 0.7),
-            pitch_rad=PITCH_RAD * np.sin(along * 0.5 + 1.0),
+            roll_rad=roll + ROLL_RAD * np.sin(along * 0.7),
+            pitch_rad=pitch + PITCH_RAD * np.sin(along * 0.5 + 1.0),
             speed_m_s=speed,
         )
 
@@ -113,13 +116,24 @@ class Motion:
         return way
 
 
+def standing(
+    slope: tuple[float | FloatArray, float | FloatArray], heading_rad: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Roll and pitch of a vehicle whose floor is parallel to a plane of that rise east and north."""
+    sin, cos = np.sin(heading_rad), np.cos(heading_rad)
+    pitch = np.arctan(slope[0] * sin + slope[1] * cos)
+    return -np.arctan((slope[0] * cos - slope[1] * sin) * np.cos(pitch)), pitch
+
+
 def coil_positions(poses: Poses, scenario: Scenario) -> FloatArray:
-    """True east, north and height above ground of every coil: float64 (n, channels, 3)."""
+    """True east, north and height above the origin of every coil: float64 (n, channels, 3)."""
     coils = [(MOUNT_X_M, y, scenario.head.height_m) for y in coil_offsets_m(scenario)]
     points = np.array([*coils, ANTENNA_M])
     places = offsets_enu(points, poses.heading_rad, poses.roll_rad, poses.pitch_rad)
     coils_m, antenna_m = places[:, :-1], places[:, -1:]
-    coils_m[:, :, :2] += np.stack([poses.east_m, poses.north_m], axis=-1)[:, None] - antenna_m[:, :, :2]
+    foot_m = np.stack([poses.east_m, poses.north_m], axis=-1)[:, None] - antenna_m[:, :, :2]
+    coils_m[:, :, :2] += foot_m
+    coils_m[:, :, 2] += foot_m @ np.array(scenario.slope)
     return coils_m
 
 
@@ -129,7 +143,7 @@ def vehicle_axes(poses: Poses) -> FloatArray:
 
 
 def highest_coil_m(scenario: Scenario) -> float:
-    """The greatest height that any coil reaches while the vehicle sways."""
+    """The greatest height above the plane, upright to it, that any coil reaches while the vehicle sways."""
     reach = max(map(abs, coil_offsets_m(scenario)))
     return scenario.head.height_m + MOUNT_X_M * float(np.sin(PITCH_RAD)) + reach * float(np.sin(ROLL_RAD))
 

@@ -1,7 +1,7 @@
 """
 The world as a head meets it: items, soil, uneven ground, the Earth's field and the day, for coils and magnetometers.
 
-Frame: east, north, up of the task's origin, up from the plane on which the vehicle stands.
+Frame: east, north, up of the task's origin, which lies on the plane on which the vehicle stands.
 """
 
 import math
@@ -17,11 +17,12 @@ from sim.ground import ROUGH_SIGMAS, Soil, Terrain, random_field, strew
 from sim.items import Items, items_of
 from sim.magnetics import Daily, daily
 from sim.magnetometers import earth_of, magnetic_nt
-from sim.motion import PITCH_RAD, ROLL_RAD, highest_coil_m
+from sim.motion import PITCH_RAD, ROLL_RAD, highest_coil_m, standing
 from sim.scenario import Scenario, Target
 
 STEP_M = 0.01  # between distances at which the weakest response is looked for
 DIRECTIONS = 24
+SLOPES = 8  # directions in which the plane may rise, as the vehicle sees it
 NO_DAY = Daily(span_t=0.0, phases_rad=(0.0,))
 
 
@@ -54,7 +55,7 @@ def surroundings_of(scenario: Scenario, random: np.random.Generator) -> Surround
         items = tuple(Target(east_m=e, north_m=n, depth_m=d, strength=s) for e, n, d, s in drawn.tolist())
     if scenario.terrain is not None:
         field = random_field(scenario.terrain.correlation_m, random)
-        terrain = Terrain(undulation_m=scenario.terrain.undulation_m, field=field)
+        terrain = Terrain(slope=scenario.slope, undulation_m=scenario.terrain.undulation_m, field=field)
     if scenario.soil is not None:
         soil = Soil(
             median=scenario.soil.median_uv,
@@ -112,22 +113,30 @@ def worst_reading(scenario: Scenario) -> float:
 
     Over every horizontal distance up to the radius, every direction about the coil, every depth down to the
     reference's, every attitude of the item, and the coil at its highest, lowest and between, tilted as far as the
-    vehicle sways: no symmetry of the coil is assumed. Gains that differ by channel are at their lowest. On a grid of
-    1 cm and 15 degrees, which misses the true least by less than half a percent.
+    vehicle sways on the scenario's slope, whichever way it rises: no symmetry of the coil is assumed. Gains that differ
+    by channel are at their lowest. On a grid of 1 cm and 15 degrees, which misses the true least by less than half a
+    percent.
     """
     head, world = scenario.head, scenario.world
     rough_m = 0.0 if scenario.terrain is None else ROUGH_SIGMAS * scenario.terrain.undulation_m
-    sway_m = highest_coil_m(scenario) - head.height_m + rough_m
+    steepness = math.hypot(*scenario.slope)
+    # Heights are measured along the plumb line, which on a slope is longer than upright to it.
+    sway_m = highest_coil_m(scenario) * math.hypot(1.0, steepness) - head.height_m + rough_m
+    rises = np.arange(SLOPES) * 2.0 * math.pi / SLOPES if steepness else np.zeros(1)
     radius = head.detection_radius_m
     distances = np.linspace(0.0, radius, math.ceil(radius / STEP_M) + 1)
     directions = np.arange(DIRECTIONS) * 2.0 * math.pi / DIRECTIONS
     heights = head.height_m + np.array([-sway_m, 0.0, sway_m])
     depths = np.linspace(0.0, world.reference_depth_m, 4)
     sway = np.array([-1.0, 0.0, 1.0])
-    grid = np.meshgrid(distances, directions, heights, depths, ROLL_RAD * sway, PITCH_RAD * sway, indexing="ij")
-    distance, direction, height, depth, roll, pitch = (part.ravel() for part in grid)
-    offsets = np.stack([distance * np.sin(direction), distance * np.cos(direction), -height - depth], axis=-1)
-    axes = offsets_enu(np.eye(3), np.zeros_like(roll), roll, pitch)
+    grid = np.meshgrid(distances, directions, heights, depths, ROLL_RAD * sway, PITCH_RAD * sway, rises, indexing="ij")
+    distance, direction, height, depth, roll, pitch, rise = (part.ravel() for part in grid)
+    east, north = distance * np.sin(direction), distance * np.cos(direction)
+    slope = steepness * np.sin(rise), steepness * np.cos(rise)
+    offsets = np.stack([east, north, slope[0] * east + slope[1] * north - height - depth], axis=-1)
+    level = np.zeros_like(roll)
+    roll_on_it, pitch_on_it = standing(slope, level)
+    axes = offsets_enu(np.eye(3), level, roll_on_it + roll, pitch_on_it + pitch)
     # A magnetometer's reference item is a ball: upright is as good as any attitude.
     found = (_upright if scenario.magnetometer else weakest_uv)(scenario, offsets, axes)
     if found.min() < 0.0 < found.max():

@@ -24,6 +24,8 @@ RADIUS_95 = math.sqrt(-2.0 * math.log(0.05))  # of a two-dimensional Gaussian, i
 Shape = Literal["reference", "isotropic", "rod", "plate"]
 Metal = Literal["reference", "low_metal", "aluminium", "small_steel", "large_steel"]
 
+STEEPNESS_MAX = 0.06  # with the vehicle's sway, within the 5 degrees that its configuration states
+
 
 class Target(Section, frozen=True, kw_only=True):
     """
@@ -186,9 +188,15 @@ class SoilModel(Section, frozen=True, kw_only=True):
 
 
 class TerrainModel(Section, frozen=True, kw_only=True):
-    """Undulation about the plane on which the vehicle stands: sigma, nowhere more than three of them."""
+    """
+    A plane, on which the vehicle stands, and the ground's undulation about it.
 
-    undulation_m: Annotated[float, Meta(gt=0.0, le=0.2)]
+    slope_east, slope_north : rise for each metre     undulation_m : sigma; nowhere more than three of them
+    """
+
+    slope_east: Annotated[float, Meta(ge=-0.05, le=0.05)] = 0.0
+    slope_north: Annotated[float, Meta(ge=-0.05, le=0.05)] = 0.0
+    undulation_m: Annotated[float, Meta(ge=0.0, le=0.2)] = 0.0
     correlation_m: Annotated[float, Meta(ge=0.1, le=100.0)] = 2.0
 
 
@@ -276,6 +284,11 @@ class Scenario(Section, frozen=True, kw_only=True):
     noise: NoiseModel = NoiseModel()
 
     @property
+    def slope(self) -> tuple[float, float]:
+        """Rise of the ground's plane for each metre east and north."""
+        return (0.0, 0.0) if self.terrain is None else (self.terrain.slope_east, self.terrain.slope_north)
+
+    @property
     def white_noise(self) -> float:
         """Sigma of a reading, in the head's unit."""
         noise = self.head.noise_uv if self.magnetometer is None else self.magnetometer.noise_nt
@@ -344,6 +357,8 @@ def _check_head(scenario: Scenario, source: str) -> None:
         coil = getattr(head, key)
         if coil is not None and (coil.radius_m is None) == (coil.size_m is None):
             raise ConfigError(f"{source}: [head.{key}]: a loop has either radius_m or size_m")
+    if math.hypot(*scenario.slope) > STEEPNESS_MAX:
+        raise ConfigError(f"{source}: [terrain] slope_east, slope_north: together steeper than {STEEPNESS_MAX}")
     clutter, failed = scenario.clutter, scenario.noise.failed_channel
     for key in () if clutter is None else ("east_m", "north_m"):
         low, high = getattr(clutter, key)

@@ -48,6 +48,11 @@ VARIANTS = {
     "separate": with_head(EMPTY, transmit=CoilModel(size_m=(0.4, 0.2)), receive=CoilModel(radius_m=0.08, up_m=0.05)),
     "rod": msgspec.structs.replace(EMPTY, world=msgspec.structs.replace(EMPTY.world, reference_shape="rod")),
     "rough": msgspec.structs.replace(EMPTY, terrain=TerrainModel(undulation_m=0.008, correlation_m=0.5)),
+    "slope": msgspec.structs.replace(EMPTY, terrain=TerrainModel(slope_east=0.04, slope_north=-0.03)),
+    "long on a slope": msgspec.structs.replace(LONG, terrain=TerrainModel(slope_east=-0.05, slope_north=0.05)),
+    "magnetometers on a slope": msgspec.structs.replace(
+        with_magnetometer(reading="total_gradient"), terrain=TerrainModel(slope_north=0.05)
+    ),
     "gains": msgspec.structs.replace(EMPTY, noise=NoiseModel(gain_mismatch=0.1)),
     "total field": with_magnetometer(),
     "pair": with_magnetometer(reading="total_gradient"),

@@ -25,9 +25,9 @@ from sim.gnss import position_errors, receiver_bytes
 from sim.head import SCALE_UV, dictionary_of, sample_frames
 from sim.inproc import plan, run
 from sim.machine_config import config_text, receiver_bounds
-from sim.motion import Motion, coil_positions
+from sim.motion import Motion, coil_positions, highest_coil_m
 from sim.oracle import judge
-from sim.scenario import Scatter, Target, load_scenario
+from sim.scenario import Scatter, Target, TerrainModel, load_scenario
 
 FIRST_LANE = load_scenario("first-lane")
 LANES = load_scenario("lanes")
@@ -84,7 +84,12 @@ def test_an_honest_receiver_keeps_the_configured_wander_nearly_always():
         assert (apart > relative_m + drift_m_s * lag / gnss.rate_hz).mean() < 0.01
 
 
-@pytest.mark.parametrize("scenario", [FIRST_LANE, LANES], ids=lambda scenario: scenario.name)
+STEEP = msgspec.structs.replace(
+    FIRST_LANE, name="steep", terrain=TerrainModel(slope_east=0.045, slope_north=-0.039, undulation_m=0.01)
+)
+
+
+@pytest.mark.parametrize("scenario", [FIRST_LANE, LANES, STEEP], ids=lambda scenario: scenario.name)
 def test_the_vehicle_keeps_the_bounds_that_its_configuration_states(scenario):
     """Speed, acceleration, yaw acceleration and slope stay within what the core was told."""
     site = parse_config(config_text(scenario), "simulated")
@@ -356,6 +361,7 @@ COILS_ALONE = ("noise_uv = 1.5\n", "reference_uv = 400.0\n")
         ("noise_uv = 1.5", "", "noise_uv: is missing"),
         ("[gnss]", "[head.receive]\nradius_m = 0.1\n\n[gnss]", "draw \\[head.transmit\\] too"),
         ("[gnss]", "[head.transmit]\nup_m = 0.1\n\n[gnss]", "either radius_m or size_m"),
+        ("[gnss]", "[terrain]\nslope_east = 0.05\nslope_north = 0.05\n\n[gnss]", "steeper"),
         ("[gnss]", MAGNETOMETER + "[gnss]", "belongs to coils"),
         ("[gnss]", "[noise]\nfailed_channel = 5\n\n[gnss]", "5 of 4 channels"),
         (
@@ -398,6 +404,7 @@ def test_a_magnetometer_has_no_part_in_what_coils_alone_hear(tmp_path, more, wor
 
 HARDER = {
     "soil": "[soil]\nmedian_uv = 30.0\n[terrain]\nundulation_m = 0.004\n",
+    "slope": "[terrain]\nslope_east = 0.04\nslope_north = -0.03\nundulation_m = 0.004\n",
     "clutter": "[clutter]\ndensity_per_m2 = 0.5\neast_m = [-1.0, 1.0]\nnorth_m = [0.0, 6.0]\n",
     "noise": "[noise]\npink = 1.0\nmains = 3.0\ngain_mismatch = 0.05\ndrift_per_c = 2.0\nsaturation = 1000.0\n",
     "loops": "[head.transmit]\nsize_m = [0.4, 0.24]\n[head.receive]\nradius_m = 0.1\nup_m = 0.02\n",
@@ -483,3 +490,14 @@ def test_true_coils_are_where_the_lever_arms_put_them():
     coils = coil_positions(Motion(FIRST_LANE, 5.0).poses(np.array([0.0])), FIRST_LANE)[0]
     assert coils.shape == (FIRST_LANE.head.channels, 3)
     assert np.diff(coils[:, 1]) == pytest.approx([-FIRST_LANE.head.pitch_m] * 3, abs=0.001)
+
+
+def test_on_a_slope_the_coils_stay_at_their_height_above_it():
+    """Upright to the plane, at every heading, to what the vehicle sways; and level ground is level."""
+    for scenario in (FIRST_LANE, STEEP):
+        coils = coil_positions(Motion(scenario, 5.0).poses(np.arange(0.0, 90.0, 0.1)), scenario)
+        east, north = scenario.slope
+        above = (coils[..., 2] - east * coils[..., 0] - north * coils[..., 1]) / np.sqrt(1.0 + east**2 + north**2)
+        sway_m = highest_coil_m(scenario) - scenario.head.height_m
+        assert np.abs(above - scenario.head.height_m).max() <= sway_m * 1.01
+        assert np.ptp(coils[..., 2]) > (0.5 if scenario is STEEP else 0.0)
