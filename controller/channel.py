@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from controller.core.effects import Snapshot
 from controller.core.inputs import AnyRequest
+from controller.core.shown import Snapshot
 from firmware_bridge.io.link import PortStatus
 from firmware_bridge.records import LinkStats
 

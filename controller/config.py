@@ -177,6 +177,7 @@ def site_of(config: Config, utc_at_mono_zero_ns: int | None = None) -> Site:
             timebase=link.timebase,
             latency_ms=link.latency_ms,
             latency_error_ms=link.latency_error_ms,
+            byte_ns=_byte_ns(link),
         )
         for link in config.link
     )
@@ -192,6 +193,12 @@ def site_of(config: Config, utc_at_mono_zero_ns: int | None = None) -> Site:
         autopilots=_autopilots(config),
         utc_at_mono_zero_ns=utc_at_mono_zero_ns,
     )
+
+
+def _byte_ns(link: Link) -> float:
+    """A start bit, eight bits and a stop bit on a serial line; nothing where there is none, as in a recording."""
+    is_serial = link.port is not None and not link.port.startswith(("udp://", "tcp://"))
+    return 10e9 / link.baud if is_serial else 0.0
 
 
 def _autopilots(config: Config) -> tuple[Autopilot, ...]:
@@ -287,6 +294,12 @@ def signing_link_id(link: Link) -> int:
 
 
 def _check_heads(config: Config, protocols: dict[str, str], source: str) -> None:
+    speaking = [head.id for head in config.head if protocols[head.link] == "head"]
+    if config.position.pulse_head not in (None, *speaking):
+        raise ConfigError(
+            f"{source}: [position] pulse_head: pulses come from a head with the head protocol; such heads are "
+            f"{', '.join(speaking) or 'not configured'}"
+        )
     links = [head.link for head in config.head]
     if len(set(links)) != len(links) or len({head.id for head in config.head}) != len(links):
         raise ConfigError(f"{source}: [[head]]: each head needs an id and a link of its own")
@@ -296,6 +309,11 @@ def _check_heads(config: Config, protocols: dict[str, str], source: str) -> None
             raise ConfigError(
                 f"{source}: [[head]] {head.id}: channels and rate_hz belong to heads on plain lines and to no others; "
                 "a head with the head protocol states its own"
+            )
+        if not is_plain and (head.rate_error_ppm is not None or head.device_clock_error_ms is not None):
+            raise ConfigError(
+                f"{source}: [[head]] {head.id}: rate_error_ppm and device_clock_error_ms belong to heads on plain "
+                "lines; a head with the head protocol is asked for its time"
             )
         names = _channel_names(next(link for link in config.link if link.name == head.link))
         if is_plain and names != [channel.name for channel in head.channels]:

@@ -198,6 +198,7 @@ class SampleBlock(Record, frozen=True, kw_only=True, tag="sample_block", eq=Fals
     device_time_ns : int64, shape (n,) - device clock at each sample; None when the instrument sends none
     values         : float64, shape (n, channels) - in the channel's unit; NaN where the instrument gave no reading
     status         : int64, shape (n,) - the device's status bits (`StatusBit`)
+    wire_bytes     : length of the line that carried the samples, its end included; 0 where nothing hangs on it
     """
 
     dictionary_id: int | None
@@ -205,6 +206,7 @@ class SampleBlock(Record, frozen=True, kw_only=True, tag="sample_block", eq=Fals
     device_time_ns: IntArray | None
     values: FloatArray
     status: IntArray
+    wire_bytes: int = 0
 
 
 class StatusBit(enum.IntFlag):

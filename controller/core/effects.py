@@ -8,6 +8,8 @@ integers in tenths of a millimetre, so that the record is the same wherever it i
 import msgspec
 
 from controller.core.inputs import Calibration
+from controller.core.reasons import ReasonValue
+from controller.core.shown import Snapshot
 from firmware_bridge.records import BoolArray, FloatArray, IntArray, MonoNs, Record, UtcNs
 
 
@@ -172,14 +174,6 @@ class AlarmAcknowledged(Event, frozen=True, kw_only=True, tag="alarm_acknowledge
     person: str
 
 
-class ReasonValue(msgspec.Struct, frozen=True, kw_only=True):
-    """A reason with the value that was measured and the limit in force."""
-
-    reason: str
-    value: float | None
-    limit: float | None
-
-
 class CreditState(Event, frozen=True, kw_only=True, tag="credit_state"):
     """What withholds a head's credit has changed; no reasons: it is counting. Worst channel's value for each."""
 
@@ -324,63 +318,6 @@ class PlacedSamples(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     error_95_m: FloatArray
     values: FloatArray
     reasons: IntArray
-
-
-class HeadSnapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    One head as screens show it; of `channels` each.
-
-    coils_m   : x forward, y left of each coil in the vehicle frame
-    radius_m  : detection radius of the open block, else the nominal footprint
-    signal    : largest since the last snapshot, in the channel's unit; None without a baseline or a sample
-    sigma     : noise; None while unknown
-    age_ns    : since its last samples arrived; None before any
-    reasons   : what withheld credit within the last second; empty is counting, None is unknown
-    block, check, check_part : what is open or running
-    """
-
-    head: str
-    channels: tuple[str, ...]
-    coils_m: tuple[tuple[float, float], ...]
-    radius_m: tuple[float, ...]
-    signal: tuple[float | None, ...]
-    threshold: tuple[float, ...]
-    sigma: tuple[float | None, ...]
-    age_ns: int | None
-    reasons: tuple[ReasonValue, ...] | None
-    block: int | None
-    check: int | None
-    check_part: str | None
-
-
-class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    The state that screens show, twenty times a second; newest wins. Ages in ns, None where nothing was ever received.
-
-    position_dmm   : of the antenna, in the plane      antenna_m : x forward, y left in the vehicle frame
-    sounding       : alarms whose signal is present     unacknowledged : how many alarms nobody has heard yet
-    speed_limit_m_s: the profile's
-    """
-
-    now_ns: MonoNs
-    utc_ns: UtcNs | None
-    origin: str
-    fix_class: str | None
-    fix_age_ns: int | None
-    fix_error_95_m: float | None
-    position_dmm: tuple[int, int] | None
-    heading_deg: float | None
-    speed_m_s: float | None
-    speed_limit_m_s: float
-    antenna_m: tuple[float, float]
-    heads: tuple[HeadSnapshot, ...]
-    alarms: int
-    sounding: tuple[int, ...]
-    unacknowledged: int
-    is_paused: bool
-    is_ended: bool
-    lateness_ns: int
-    backlog_ns: int
 
 
 class Effects(msgspec.Struct, frozen=True, kw_only=True):

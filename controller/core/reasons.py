@@ -9,6 +9,8 @@ and strongest are those that say nothing could have been detected at all.
 import enum
 from collections.abc import Iterable
 
+import msgspec
+
 
 class Reason(enum.IntEnum):
     """Why a sample earns no credit; a smaller value is a weaker reason."""
@@ -50,6 +52,14 @@ class Reason(enum.IntEnum):
     def bit(self) -> int:
         """This reason as a set of one."""
         return 1 << self.value
+
+
+class ReasonValue(msgspec.Struct, frozen=True, kw_only=True):
+    """A reason with the value that was measured and the limit in force."""
+
+    reason: str
+    value: float | None
+    limit: float | None
 
 
 NO_REASONS = 0

@@ -89,7 +89,12 @@ def take_samples(
         head.alarm.peak_channel, head.alarm.peak_index = detector.peak
     block_numbers, standing = _standing(state, head, times_ns)
     reasons = detected.reasons | standing[:, None] | _gaps(state, head, block, times_ns)[:, None]
-    if time_error_ns is None or time_error_ns > state.site.profile.clock_error_ms_max * MS:
+    head.time_error_ns = time_error_ns
+    limit_ms = state.site.profile.clock_error_ms_max
+    head.measured[Reason.CLOCK_UNSYNCED] = Measured(
+        value=None if time_error_ns is None else time_error_ns / SECOND, limit=limit_ms / 1000.0
+    )
+    if time_error_ns is None or time_error_ns > limit_ms * MS:
         reasons |= Reason.CLOCK_UNSYNCED.bit
     head.samples += len(block.sequence)
     head.last_arrival_ns = arrival_ns
@@ -171,19 +176,19 @@ def _sample_times(head: HeadState, block: SampleBlock, arrival_ns: MonoNs) -> tu
     """
     Monotonic instants of the samples, int64 (n,), and their bound, None where unknown.
 
-    By the device's clock where there is one; else arrival less the measured latency. Before the clock is fitted the
-    arrival stands in, so that an alarm can be shown on the map, with no bound and so without credit.
+    Before a head's clock is fitted the arrival stands in, so that an alarm can be shown on the map, with no bound and
+    so without credit.
     """
-    if block.device_time_ns is not None and not head.head.channels:
-        errors = [head.clock.error_ns(int(block.device_time_ns[row])) for row in (0, -1)]
-        if errors[0] is not None and errors[1] is not None:
-            times = [head.clock.to_mono(device) for device in block.device_time_ns.tolist()]
-            return np.array(times, dtype=np.int64), max(errors[0], errors[1])
-        since_last = block.device_time_ns - block.device_time_ns[-1]
-        return arrival_ns + since_last, None
-    latency_ns = round((head.timing.latency_ms or 0.0) * MS)
-    error_ns = None if head.timing.latency_error_ms is None else round(head.timing.latency_error_ms * MS)
-    return np.full(len(block.sequence), arrival_ns - latency_ns, dtype=np.int64), error_ns
+    if head.head.channels:
+        times, error_ns = head.line_clock.times(block.sequence, block.device_time_ns, block.wire_bytes, arrival_ns)
+        return np.array(times, dtype=np.int64), error_ns
+    assert block.device_time_ns is not None, "a head with a dictionary stamps its samples"
+    errors = [head.clock.error_ns(int(block.device_time_ns[row])) for row in (0, -1)]
+    if errors[0] is not None and errors[1] is not None:
+        times = [head.clock.to_mono(device) for device in block.device_time_ns.tolist()]
+        return np.array(times, dtype=np.int64), max(errors[0], errors[1])
+    since_last = block.device_time_ns - block.device_time_ns[-1]
+    return arrival_ns + since_last, None
 
 
 def _standing(state: State, head: HeadState, times_ns: IntArray) -> tuple[IntArray, IntArray]:

@@ -103,6 +103,8 @@ class PositionSource(Section, frozen=True, kw_only=True):
     second_link      : a second receiver on the same body; where its antenna is not where it must be, nothing counts
     baseline_error_m : how far the distance of the two antennas may be off: three sigmas of two good fixes
     heading_error_95_deg : the manufacturer's word for receivers that state none with each heading (NMEA HDT)
+    pulse_head       : the head whose pulse input is wired to this receiver's time pulse, once a second, on the whole
+                       second of UTC; None: the receiver's latency is what the configuration says
     """
 
     link: Identifier
@@ -113,6 +115,7 @@ class PositionSource(Section, frozen=True, kw_only=True):
     attitude_link: Identifier | None = None
     second_link: Identifier | None = None
     baseline_error_m: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.03
+    pulse_head: Identifier | None = None
 
 
 class LinkTiming(Section, frozen=True, kw_only=True):
@@ -120,14 +123,19 @@ class LinkTiming(Section, frozen=True, kw_only=True):
     How a link's stamps relate to time.
 
     timebase         : `host`, arrivals on the monotonic clock; `utc`, a recording whose stamps are themselves UTC
-    latency_ms       : from the instant a value belongs to until its arrival, as measured; None is unknown
-    latency_error_ms : bound on the error of that; None is unknown and earns no credit
+    latency_ms       : from the instant a value belongs to until its arrival, as measured; None is unknown. Of plain
+                       lines, what is left of it besides the time on the wire
+    latency_error_ms : bound on the error of that, for the quickest arrival within any ten seconds (two for an
+                       instrument read by its rate, each one for an instrument read by its arrivals); None is unknown
+                       and earns no credit
+    byte_ns          : time of one byte on the wire; 0 where there is none
     """
 
     name: Identifier
     timebase: Literal["host", "utc"]
     latency_ms: Annotated[float, Meta(ge=0.0, le=2000.0)] | None
     latency_error_ms: Annotated[float, Meta(ge=0.0, le=500.0)] | None
+    byte_ns: float = 0.0
 
 
 class ChannelSite(Section, frozen=True, kw_only=True):
@@ -149,6 +157,10 @@ class Head(Section, frozen=True, kw_only=True):
     is_signed        : True where only positive values are signals
     channels         : for plain-line instruments; a head with a dictionary leaves it empty
     rate_hz          : nominal sample rate of a plain-line instrument; a dictionary states its own
+    rate_error_ppm   : bound on the error of `rate_hz`: the samples are then timed by their count, and arrivals may
+                       vary by less than half a period; None: by each arrival
+    device_clock_error_ms : bound on the error of a plain-line instrument's own stamps on its own clock, their steps
+                       included: the samples are then timed by them; None: they are recorded only
     """
 
     id: Identifier
@@ -160,6 +172,8 @@ class Head(Section, frozen=True, kw_only=True):
     is_signed: bool = False
     channels: tuple[ChannelSite, ...] = ()
     rate_hz: Annotated[float, Meta(gt=0.0, le=10000.0)] | None = None
+    rate_error_ppm: Annotated[float, Meta(ge=0.0, le=20000.0)] | None = None
+    device_clock_error_ms: Annotated[float, Meta(ge=0.0, le=500.0)] | None = None
 
 
 class Autopilot(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,10 +8,10 @@ import math
 
 import numpy as np
 
-from controller.core.effects import HeadSnapshot, ReasonValue, Snapshot
 from controller.core.geometry import to_dmm
-from controller.core.reasons import Reason
+from controller.core.reasons import Reason, ReasonValue
 from controller.core.sampling import SILENCE_NS_MAX
+from controller.core.shown import HeadSnapshot, Snapshot
 from controller.core.state import HeadState, State
 from controller.core.timebase import MS, SECOND
 from firmware_bridge.records import FloatArray, MonoNs
@@ -47,6 +47,8 @@ def take_snapshot(state: State, now_ns: MonoNs) -> Snapshot | None:
         is_ended=state.is_ended,
         lateness_ns=state.lateness_ns,
         backlog_ns=state.backlog_ns,
+        epoch_error_ns=state.position_clock.error_ns,
+        fix_latency_ns=state.position_clock.latency_ns,
     )
 
 
@@ -71,6 +73,9 @@ def _head_snapshot(state: State, head: HeadState, now_ns: MonoNs) -> HeadSnapsho
         block=None if head.block is None else head.block.number,
         check=None if head.check is None else head.check.number,
         check_part=part,
+        time_error_ns=head.time_error_ns,
+        clock_residual_ns=head.clock.residual_ns,
+        clock_drift_ppm=head.clock.drift_ppm,
     )
 
 

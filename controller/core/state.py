@@ -11,13 +11,14 @@ from controller.core.alarms import Alarm
 from controller.core.checks import CheckRun
 from controller.core.crosscheck import SecondReceiver
 from controller.core.detection import Detector
-from controller.core.effects import AnyEvent, Command, PlacedSamples, ReasonValue
+from controller.core.effects import AnyEvent, Command, PlacedSamples
+from controller.core.envelope import LineClock
 from controller.core.geometry import Plane
 from controller.core.inputs import Calibration, Origin, StationSeen
 from controller.core.mapping import PassRaster, ReasonSets, TileMap
-from controller.core.reasons import Reason
+from controller.core.reasons import Reason, ReasonValue
 from controller.core.rules import Measured
-from controller.core.site import Autopilot, Head, LinkTiming, Site
+from controller.core.site import Autopilot, Head, Site
 from controller.core.timebase import DeviceClock, EpochClock
 from controller.core.track import Track
 from firmware_bridge.autopilot_records import AutopilotMessage
@@ -80,8 +81,8 @@ class HeadState(msgspec.Struct, kw_only=True, eq=False):
     """One detector head: identity, clock, detection, check, block, pass."""
 
     head: Head
-    timing: LinkTiming
     clock: DeviceClock
+    line_clock: LineClock
     raster: PassRaster
     output: OutputState
     dictionary_id: int | None = None
@@ -103,6 +104,7 @@ class HeadState(msgspec.Struct, kw_only=True, eq=False):
     unsettled: list[Alarm] = []
     last_sequence: int | None = None
     last_arrival_ns: MonoNs | None = None
+    time_error_ns: int | None = None
     last_position: IntArray | None = None
     last_query_ns: MonoNs | None = None
     last_request_ns: MonoNs | None = None
@@ -211,8 +213,8 @@ def begin(site: Site, origin: Origin) -> State:
     heads = [
         HeadState(
             head=head,
-            timing=site.timing(head.link),
             clock=DeviceClock(),
+            line_clock=LineClock(head, site.timing(head.link)),
             raster=PassRaster(tiles, reason_sets, round(head.nominal_radius_m * 10_000), site.profile.alarm_samples),
             output=OutputState(),
         )

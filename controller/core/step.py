@@ -15,14 +15,13 @@ from controller.core.effects import (
     OriginLatched,
     PlaneSet,
     ReasonSetNamed,
-    ReasonValue,
     SessionEnded,
     TileWritten,
 )
 from controller.core.geometry import Plane
 from controller.core.inputs import Arrival, Inputs, Origin
 from controller.core.placing import place_pending
-from controller.core.reasons import Reason, labels, members
+from controller.core.reasons import Reason, ReasonValue, labels, members
 from controller.core.requests import end_block, take_request
 from controller.core.rules import Measured
 from controller.core.sampling import SILENCE_NS_MAX, command_head, cut_signal, identify, output_answered, take_samples
@@ -39,6 +38,7 @@ from firmware_bridge.records import (
     HelloReply,
     MonoNs,
     OutputReply,
+    PulseStamp,
     Record,
     SampleBlock,
     SelfTestReply,
@@ -50,6 +50,7 @@ JUMP_HOLD_NS = 2 * SECOND  # after a jump, until fixes may carry credit again
 # 2025-01-01T00:00:00Z. Nothing live is older than this program. A receiver whose GPS week has rolled over is 1024 weeks
 # back, so every such date is found until August 2044.
 LIVE_UTC_NS_MIN = 1_735_689_600 * SECOND
+PULSE_FIX_AGE_NS_MAX = 2 * SECOND  # without a fix, a receiver's pulses run on by its own oscillator
 LATE_FIX = "fix more than 0.5 s late: delayed, or the receiver's clock was stepped"
 
 
@@ -115,6 +116,8 @@ def _take_head_record(
         case TimeReply():
             if head.clock.replied(record.token, record.device_time_ns, arrival_ns) is ClockReply.RESTARTED:
                 end_block(state, head, "head restarted", now_ns, out)
+        case PulseStamp() if head.head.id == state.site.position.pulse_head:
+            _take_pulse(state, head, record, now_ns)
         case OutputReply():
             output_answered(head, record.token, record.lamp_on and record.buzzer_on)
         case SelfTestReply():
@@ -123,6 +126,17 @@ def _take_head_record(
             state.refuse(head.head.link, "the head speaks no version of the protocol that this host speaks")
         case _:
             pass  # what else a head says is shown by the shell; no decision hangs on it
+
+
+def _take_pulse(state: State, head: HeadState, pulse: PulseStamp, now_ns: MonoNs) -> None:
+    """The position receiver's time pulse, by the clock of the head that it is wired to."""
+    link, error_ns = head.head.link, head.clock.error_ns(pulse.device_time_ns)
+    if error_ns is None:
+        state.refuse(link, "pulse before the head's clock was known")
+    elif not state.track.fixes or now_ns - state.track.fixes[-1].mono_ns > PULSE_FIX_AGE_NS_MAX:
+        state.refuse(link, "pulse without a fix of late: the receiver may not know the second")
+    elif not state.position_clock.add_pulse(head.clock.to_mono(pulse.device_time_ns), error_ns):
+        state.refuse(link, "pulse not a whole second after the one before")
 
 
 def _take_fix(state: State, fix: GnssFix, arrival_ns: MonoNs, now_ns: MonoNs, out: Outbox) -> None:

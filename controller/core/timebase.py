@@ -2,14 +2,16 @@
 From device clocks and epochs to the monotonic clock, each with a bound on its error.
 
 A head's clock is fitted over time queries; GNSS epochs and autopilot boot times over the lower envelope of their
-arrivals less a measured latency. A constant latency cannot be seen from here: its bound is configured, or the time
-is unsynchronised and earns no credit.
+arrivals less a measured latency. A constant latency cannot be seen from arrivals: its bound is configured, or pulses
+show it, or the time is unsynchronised and earns no credit.
 """
 
 import enum
+import math
 import operator
 from collections import deque
 
+from controller.core.envelope import DRIFT_PPM_MAX, WINDOW_NS, ArrivalEnvelope
 from controller.core.site import LinkTiming
 from firmware_bridge.records import MonoNs
 
@@ -17,17 +19,16 @@ MS = 1_000_000
 SECOND = 1_000_000_000
 DAY = 86_400 * SECOND
 
-DRIFT_PPM_MAX = 200  # twice the tolerance of an ordinary +-100 ppm crystal
 QUERIES_KEPT = 64  # at one query a second: the last minute
 QUERIES_MIN = 4
 REPLY_AGE_NS_MAX = 10 * SECOND
 ROUNDING_NS = 4  # of middles, halves and device ticks to whole nanoseconds
-ENVELOPE_NS = 60 * SECOND
-EPOCHS_MIN = 10  # before this, the envelope's minimum may still be a slow arrival
-# Of an arrival over the quickest of the last minute. A leap second, or a receiver that learns of those it did not know,
-# shifts all epochs by whole seconds, and looks like a delay that lasts.
+# Of an arrival over the quickest of the last ten seconds: what lasts may be a clock that was stepped, and no delay.
 LATE_NS_MAX = 500 * MS
 EPOCH_STEP_NS_MAX = 5 * SECOND  # a larger change of offset is a stepped device clock, not a slow arrival
+PULSES_MIN = 3
+PULSE_AGE_NS_MAX = 10 * SECOND
+PULSE_LEAD_NS = 950 * MS  # a pulse's own second is at most this much ahead of what arrivals tell of the time
 
 
 class ClockReply(enum.Enum):
@@ -53,12 +54,23 @@ class DeviceClock:
         self._origin = (0, 0)
         self._slope = 0.0
         self._offset = 0.0
+        self._residual_ns = 0
         self._anchors = ((0, 0), (0, 0))
 
     @property
     def replies(self) -> int:
         """Replies the present fit stands on."""
         return len(self._points)
+
+    @property
+    def residual_ns(self) -> int | None:
+        """Largest distance of a kept reply from the fitted line; None before there are enough."""
+        return self._residual_ns if len(self._points) >= QUERIES_MIN else None
+
+    @property
+    def drift_ppm(self) -> float | None:
+        """How much faster the monotonic clock runs, as fitted; None before there are enough replies."""
+        return self._slope * 1e6 if len(self._points) >= QUERIES_MIN else None
 
     def sent(self, token: int, now_ns: MonoNs) -> None:
         """A query went out. Only the last few are waited for."""
@@ -113,9 +125,10 @@ class DeviceClock:
         slope = sum((x - mean_x) * (y - mean_y) for x, y in zip(xs, ys, strict=True)) / spread if is_long else 0.0
         self._slope = min(max(slope, -DRIFT_PPM_MAX * 1e-6), DRIFT_PPM_MAX * 1e-6)
         self._offset = mean_y - self._slope * mean_x
+        residuals = [round(abs(y - self._slope * x - self._offset)) for x, y in zip(xs, ys, strict=True)]
+        self._residual_ns = max(residuals)
         bounds = [
-            (device, round(abs(y - self._slope * x - self._offset)) + half)
-            for (device, _, half), x, y in zip(self._points, xs, ys, strict=True)
+            (device, residual + half) for (device, _, half), residual in zip(self._points, residuals, strict=True)
         ]
         middle = (count + 1) // 2
         if count >= QUERIES_MIN:
@@ -131,41 +144,62 @@ class DeviceClock:
 
 class EpochClock:
     """
-    Epochs (UTC or time since boot, in nanoseconds) against the monotonic clock by the lower envelope of arrivals.
+    Epochs (UTC or time since boot, in nanoseconds) against the monotonic clock.
 
-    With `timebase = utc` the recording's stamps are UTC already, and an epoch maps by itself.
+    By the lower envelope of arrivals less the measured latency; or, where the receiver's time pulse is wired to a head,
+    by the pulses, which no latency delays. With `timebase = utc` the recording's stamps are UTC already, and an epoch
+    maps by itself.
     """
 
     def __init__(self, timing: LinkTiming, utc_at_mono_zero_ns: int | None) -> None:
         assert timing.timebase == "host" or utc_at_mono_zero_ns is not None
         self._timing = timing
         self._utc_zero = utc_at_mono_zero_ns
-        self._recent: deque[tuple[int, int]] = deque()
-        self._seen = 0
+        self._envelope = ArrivalEnvelope(
+            window_ns=WINDOW_NS, drift_ppm=DRIFT_PPM_MAX, support_ns=100 * MS, step_ns=EPOCH_STEP_NS_MAX
+        )
+        self._pulses: deque[tuple[int, int, int]] = deque(maxlen=PULSES_MIN)
+        self._last_ns = MonoNs(0)
 
     def add(self, epoch_ns: int, arrival_ns: MonoNs) -> None:
-        """An epoch arrived; keeps the smallest arrival - epoch of the last minute (a monotonic queue)."""
-        offset = arrival_ns - epoch_ns
-        if self._recent and abs(offset - self._recent[0][1]) > EPOCH_STEP_NS_MAX:
-            self._recent.clear()
-            self._seen = 0
-        while self._recent and self._recent[-1][1] >= offset:
-            self._recent.pop()
-        self._recent.append((arrival_ns, offset))
-        while self._recent[0][0] < arrival_ns - ENVELOPE_NS:
-            self._recent.popleft()
-        self._seen += 1
+        """An epoch arrived."""
+        self._envelope.add(epoch_ns, arrival_ns)
+        self._last_ns = arrival_ns
+
+    def add_pulse(self, mono_ns: MonoNs, error_ns: int) -> bool:
+        """
+        A pulse marked a whole second of the epochs' clock; `error_ns` bounds the error of its instant.
+
+        False where it does not follow the pulse before it by whole seconds: the series begins anew with it. Which
+        second it was follows from the arrivals, whose latency is taken to be below 0.95 s.
+        """
+        offset_ns = self._envelope.offset_ns
+        if offset_ns is None or self._timing.timebase == "utc":
+            return True
+        second_ns = (mono_ns - offset_ns + PULSE_LEAD_NS) // SECOND * SECOND
+        pulse = (mono_ns, mono_ns - second_ns, error_ns)
+        follows = True
+        if self._pulses:
+            before_ns, before, before_error_ns = self._pulses[-1]
+            slack_ns = before_error_ns + error_ns + _drift_ns(mono_ns - before_ns)
+            follows = mono_ns > before_ns and abs(pulse[1] - before) <= slack_ns
+            if not follows:
+                self._pulses.clear()
+        self._pulses.append(pulse)
+        return follows
 
     def is_late(self, epoch_ns: int, arrival_ns: MonoNs) -> bool:
         """
         Whether an epoch, once added, arrived so late that its delay cannot be told from a step of its clock.
 
-        The one maps to the right instant, the other to one that is seconds wrong; after a minute the envelope has
+        The one maps to the right instant, the other to one that is seconds wrong; after ten seconds the envelope has
         followed a step. Never of a recording that has UTC stamps.
         """
         if self._timing.timebase == "utc":
             return False
-        return arrival_ns - epoch_ns - self._recent[0][1] > LATE_NS_MAX
+        offset_ns = self._envelope.offset_ns
+        assert offset_ns is not None, "it was added"
+        return arrival_ns - epoch_ns - offset_ns > LATE_NS_MAX
 
     def to_mono(self, epoch_ns: int) -> MonoNs:
         """The monotonic instant of an epoch."""
@@ -178,14 +212,34 @@ class EpochClock:
     @property
     def has_offset(self) -> bool:
         """Whether anything maps yet."""
-        return (self._utc_zero is not None and self._timing.timebase == "utc") or bool(self._recent)
+        is_utc = self._utc_zero is not None and self._timing.timebase == "utc"
+        return is_utc or self._envelope.offset_ns is not None
 
     @property
     def error_ns(self) -> int | None:
-        """Bound on the error of `to_mono`; None while unsettled, or where the latency was never measured."""
-        if self._timing.latency_error_ms is None or (self._timing.timebase == "host" and self._seen < EPOCHS_MIN):
+        """
+        Bound on the error of `to_mono`; None while unsettled, where the latency is neither measured nor shown by
+        pulses, and where pulses contradict the latency that was measured.
+        """
+        stated = self._timing.latency_error_ms
+        if self._timing.timebase == "utc":
+            return None if stated is None else round(stated * MS)
+        drift_ns, pulse = self._envelope.error_ns, self._pulse()
+        if drift_ns is None:
             return None
-        return round(self._timing.latency_error_ms * MS)
+        by_arrivals = None if stated is None else round(stated * MS) + drift_ns
+        if pulse is None:
+            return by_arrivals
+        by_pulses = pulse[2] + _drift_ns(self._last_ns - pulse[0])
+        if by_arrivals is not None and abs(pulse[1] - self._by_arrivals()) > by_arrivals + by_pulses:
+            return None
+        return by_pulses
+
+    @property
+    def latency_ns(self) -> int | None:
+        """Latency of the quickest arrival of late, as pulses show it; None without them."""
+        pulse, offset_ns = self._pulse(), self._envelope.offset_ns
+        return None if pulse is None or offset_ns is None else offset_ns - pulse[1]
 
     def nearest_day(self, time_of_day_ns: int, arrival_ns: MonoNs) -> int:
         """A time of day as an epoch: on the day that brings it nearest to the arrival's UTC, or to the last epoch."""
@@ -197,4 +251,21 @@ class EpochClock:
         if self._timing.timebase == "utc":
             assert self._utc_zero is not None
             return -self._utc_zero
-        return self._recent[0][1] - round((self._timing.latency_ms or 0.0) * MS)
+        pulse = self._pulse()
+        return self._by_arrivals() if pulse is None else pulse[1]
+
+    def _by_arrivals(self) -> int:
+        offset_ns = self._envelope.offset_ns
+        assert offset_ns is not None, "nothing maps before the first epoch"
+        return offset_ns - round((self._timing.latency_ms or 0.0) * MS)
+
+    def _pulse(self) -> tuple[int, int, int] | None:
+        """(mono, mono - epoch, error bound) of the last pulse of a series that is long and recent enough."""
+        if len(self._pulses) < PULSES_MIN or self._last_ns - self._pulses[-1][0] > PULSE_AGE_NS_MAX:
+            return None
+        return self._pulses[-1]
+
+
+def _drift_ns(elapsed_ns: int) -> int:
+    """How far two clocks may drift apart within a time, either way."""
+    return math.ceil(abs(elapsed_ns) * DRIFT_PPM_MAX * 1e-6)

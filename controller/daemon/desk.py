@@ -31,8 +31,8 @@ from controller.channel import (
     decode_to_core,
     encode,
 )
-from controller.core.effects import Snapshot
 from controller.core.inputs import AnyRequest
+from controller.core.shown import Snapshot
 from controller.daemon.corrections import CorrectionQueue
 from firmware_bridge.errors import ServiceError
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from controller.channel import AnyToLink, Health, Live, Recorded, Welcome
-from controller.core.effects import Snapshot
+from controller.core.shown import Snapshot
 from controller.core.timebase import MS
 from controller.link.follower import AlarmView, Follower
 from controller.link.messages import Context

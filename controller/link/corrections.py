@@ -10,8 +10,8 @@ from pathlib import Path
 
 from controller.channel import CorrectionFrame
 from controller.config import Ntrip
-from controller.core.effects import Snapshot
 from controller.core.geometry import Plane
+from controller.core.shown import Snapshot
 from controller.link.board import Board
 from controller.link.core_client import CoreClient
 from firmware_bridge.codec.nmea import encode_nmea

@@ -8,9 +8,10 @@ may be shown as current. Building messages is pure; `controller.link.publisher` 
 import msgspec
 
 from controller.channel import Health, Welcome
-from controller.core.effects import HeadIdentified, Snapshot
+from controller.core.effects import HeadIdentified
 from controller.core.fold import MapTotals
 from controller.core.geometry import Plane
+from controller.core.shown import Snapshot
 from controller.core.timebase import MS
 from controller.store.chain import LedgerRecord, RecordFields
 

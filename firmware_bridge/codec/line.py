@@ -89,6 +89,7 @@ class LineDecoder:
             self._is_skipping = True
 
     def _finish_line(self) -> SampleBlock | None:
+        wire_bytes = len(self._buffer) + 1
         line = bytes(self._buffer).removesuffix(b"\r")
         self._buffer.clear()
         if self._is_skipping:
@@ -102,7 +103,7 @@ class LineDecoder:
             self._unknown += 1
             return None
         fields = self._split(line, text)
-        block = None if fields is None else self._sample(fields)
+        block = None if fields is None else self._sample(fields, wire_bytes)
         if block is None:
             self._refuse()
         else:
@@ -127,7 +128,7 @@ class LineDecoder:
             return None
         return dict(enumerate(texts))
 
-    def _sample(self, fields: dict[Column, str]) -> SampleBlock | None:
+    def _sample(self, fields: dict[Column, str], wire_bytes: int) -> SampleBlock | None:
         layout = self._format
         counter = None
         if layout.sequence_column is not None and layout.sequence_column in fields:
@@ -148,6 +149,7 @@ class LineDecoder:
             device_time_ns=device_time_ns,
             values=np.array([[math.nan if value is None else value for value in values]]),
             status=np.zeros(1, dtype=np.int64),
+            wire_bytes=wire_bytes,
         )
 
     def _value(self, channel: LineChannel, fields: dict[Column, str]) -> float | None:

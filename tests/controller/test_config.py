@@ -102,6 +102,9 @@ def test_a_good_file_becomes_a_site_with_its_profile():
             ("[[link]] radio: signing_link_id 1", "'autopilot'", "choose another"),
         ),
         ("alarm_floor = 5.0", "alarm_floor = 5.0\nrate_hz = 10.0", ("[[head]] front", "rate_hz")),
+        ("alarm_floor = 5.0", "alarm_floor = 5.0\nrate_error_ppm = 50.0", ("[[head]] front", "plain lines")),
+        ("alarm_floor = 5.0", "alarm_floor = 5.0\nrate_error_ppm = -1.0", ("[head 1] rate_error_ppm", ">= 0")),
+        ("[position]", '[position]\npulse_head = "rear"', ("[position] pulse_head", "such heads are front")),
         ("[vehicle]", "[vehicle", ("not valid TOML",)),
     ],
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from controller.config import parse_config
+from controller.config import parse_config, site_of
 from controller.intake import Intake
 from firmware_bridge.codec.instruments import INSTRUMENTS, LineTable
 from firmware_bridge.codec.line import LineDecoder
@@ -142,3 +142,15 @@ def test_the_page_for_users_shows_what_works():
         sequence = {"sequence_step": 2, "sequence_wrap": 500} if name == "qtfm2" else {}
         decoder = LineDecoder(LineTable(instrument=name, **sequence))
         assert len(decoder.feed(line.encode() + b"\n")) == 1, line
+
+
+def test_a_line_takes_its_time_on_a_serial_wire_and_nowhere_else():
+    """Ten bits a byte at the configured speed; a network and a recording have no wire."""
+    line, wire_ns = 'instrument = "g823"', {}
+    for port in ("/dev/ttyUSB0", "tcp://127.0.0.1:4001", None):
+        text = MACHINE if port is None else MACHINE.replace("baud = 9600", f'baud = 9600\nport = "{port}"')
+        channels = '{ name = "mag0", unit = "nT", position_m = [0.0, 0.0, 0.0] }'
+        config = parse_config(text.replace("LINE", line).replace("CHANNELS", channels), "machine.toml")
+        wire_ns[port] = site_of(config).timing("front").byte_ns
+    assert wire_ns["/dev/ttyUSB0"] == pytest.approx(10e9 / 9600)
+    assert wire_ns["tcp://127.0.0.1:4001"] == wire_ns[None] == 0.0
