@@ -22,6 +22,8 @@ class PortStatus(msgspec.Struct, frozen=True, kw_only=True):
     trouble       : why it is not open, in words; None while it is
     opened        : how often it was opened
     bytes_refused : written bytes that a full or closed port did not take, or that could not be signed
+    bytes_waiting : found waiting at the last read; the next one takes what is left, so this is what the loop lags by
+    bytes_waiting_max : the most that were found waiting, the port's own buffer being 4,096 on a serial line
     last_byte_ns  : when bytes last arrived, verified or not; None before any
     signing       : what became of signatures; None where none are asked for
     """
@@ -34,6 +36,8 @@ class PortStatus(msgspec.Struct, frozen=True, kw_only=True):
     bytes_in: int
     bytes_out: int
     bytes_refused: int
+    bytes_waiting: int
+    bytes_waiting_max: int
     last_byte_ns: MonoNs | None
     signing: SigningStatus | None = None
 
@@ -55,6 +59,7 @@ class Link:
         self._retry_ns = RETRY_NS_MIN
         self._due_ns = 0
         self._opened = self._bytes_in = self._bytes_out = self._bytes_refused = 0
+        self._bytes_waiting = self._bytes_waiting_max = 0
         self._last_byte_ns: MonoNs | None = None
 
     def tend(self, now_ns: MonoNs) -> bool:
@@ -85,6 +90,8 @@ class Link:
             return b""
         if payload:
             self._bytes_in += len(payload)
+            self._bytes_waiting = len(payload)
+            self._bytes_waiting_max = max(self._bytes_waiting_max, len(payload))
             self._last_byte_ns = now_ns
             self._retry_ns = RETRY_NS_MIN  # it truly works: the next loss may be retried at once
         return payload if self._signing is None else self._signing.verify(payload, now_ns)
@@ -128,6 +135,8 @@ class Link:
             bytes_in=self._bytes_in,
             bytes_out=self._bytes_out,
             bytes_refused=self._bytes_refused,
+            bytes_waiting=self._bytes_waiting,
+            bytes_waiting_max=self._bytes_waiting_max,
             last_byte_ns=self._last_byte_ns,
             signing=None if self._signing is None else self._signing.status,
         )

@@ -92,6 +92,19 @@ def test_pauses_between_attempts_double_up_to_a_limit_and_begin_anew_after_bytes
     device.unplug()
 
 
+def test_what_waited_is_read_at_once_and_shown(link, tmp_path):
+    """After a stall everything comes with one read, and the most that waited stays on show."""
+    device = SerialDevice(tmp_path / "head")
+    assert link.tend(0)
+    for piece in (b"x" * 1_000, b"y" * 500):
+        device.send(piece)
+    assert read(link, 1) == b"x" * 1_000 + b"y" * 500
+    device.send(b"z")
+    assert read(link, 2) == b"z"
+    assert (link.status.bytes_waiting, link.status.bytes_waiting_max) == (1, 1_500)
+    device.unplug()
+
+
 def test_a_full_port_refuses_and_counts(link, tmp_path):
     """What the line does not take is counted, never waited for."""
     device = SerialDevice(tmp_path / "head")
