@@ -7,6 +7,8 @@ import click
 from controller.cli.broker import broker
 from controller.cli.decode import decode
 from controller.cli.demo import demo
+from controller.cli.doctor import doctor
+from controller.cli.init import init
 from controller.cli.live import core, link, run
 from controller.cli.receiver import receiver
 from controller.cli.sessions import export, replay, verify
@@ -34,5 +36,22 @@ def main() -> None:
     """Controller software for humanitarian demining machines. It finds, places and records; it never clears."""
 
 
-for command in (demo, run, core, link, sim, watch, simulate, play, decode, replay, verify, export, broker, receiver):
+for command in (
+    demo,
+    run,
+    core,
+    link,
+    init,
+    doctor,
+    sim,
+    watch,
+    simulate,
+    play,
+    decode,
+    replay,
+    verify,
+    export,
+    broker,
+    receiver,
+):
     main.add_command(command)
