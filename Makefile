@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 PEERS := $(VENV)/peers
 ARGS ?=
 
-.PHONY: setup demo test lint packages peers bench fuzz recorded picture clean
+.PHONY: setup demo test lint packages peers bench fuzz seeds recorded picture clean
 
 setup: $(STAMP)
 
@@ -49,6 +49,11 @@ bench: setup
 # ARGS="--seconds 300 --target gnss": each decoder under a coverage-guided fuzzer, 30 s each unless said.
 fuzz: setup
 	@$(BIN)/python -m tests.fuzz $(ARGS)
+
+# N=1000: so many simulated runs, each judged by the oracle; ends with one line, and the command that repeats a failure.
+N ?= 100
+seeds: setup
+	$(BIN)/python -m sim seeds --count $(N) $(ARGS)
 
 # The README's picture, taken anew: run it whenever the console looks different.
 picture: setup packages

@@ -1,5 +1,6 @@
 """`python -m sim`: what `firmground simulate` and `sim` start. Exit 0 good, 1 found a problem, 2 wrong use."""
 
+import os
 import signal
 import socket
 import sys
@@ -20,6 +21,7 @@ from sim.live import live
 from sim.machine_config import Rig, config_text
 from sim.oracle import Verdict, judge
 from sim.scenario import load_scenario
+from sim.seeds import VARIANTS, Totals, cases, run_all, total
 
 
 @click.group()
@@ -111,6 +113,50 @@ def sim(
     _report(summary, verdict, as_json)
 
 
+@main.command()
+@click.option("--scenario", "name", default="first-lane", show_default=True, help="A shipped scenario or a TOML file.")
+@click.option("--variant", "variants", multiple=True, type=click.Choice(list(VARIANTS)), help="[default: all in turn]")
+@click.option("--first", type=click.IntRange(0, 2**31), default=1, show_default=True, help="The first seed.")
+@click.option("--count", type=click.IntRange(1, 1_000_000), default=100, show_default=True, help="How many runs.")
+@click.option("--jobs", type=click.IntRange(1, 256), help="Processes at a time.  [default: one for each processor]")
+@click.option("--keep", type=click.Path(path_type=Path), help="Keep the sessions in this directory.")
+@json_option
+def seeds(
+    name: str, variants: tuple[str, ...], first: int, count: int, jobs: int | None, keep: Path | None, as_json: bool
+) -> None:
+    """Run many seeds and have each judged; exit 1 where one fails, with the command that repeats it."""
+    try:
+        load_scenario(name)
+    except FirmgroundError as error:
+        click.echo(f"firmground: {error}", err=True)
+        sys.exit(2)
+    work, outcomes = cases(name, variants or tuple(VARIANTS), first, count), []
+    with progress() as bar:
+        task = bar.add_task(name, total=float(count))
+        for outcome in run_all(work, jobs or os.cpu_count() or 1, keep):
+            outcomes.append(outcome)
+            bar.advance(task)
+    totals = total(outcomes, name)
+    for failure, command in totals.failures:
+        click.echo(f"{failure}; repeat it: {command}", err=True)
+    if as_json:
+        print_json({**msgspec.to_builtins(totals), "is_good": totals.is_good})
+    else:
+        click.echo(_totals_line(totals))
+    sys.exit(0 if totals.is_good else 1)
+
+
+def _totals_line(totals: Totals) -> str:
+    share = (
+        "none" if totals.honest_share is None else f"{totals.honest_share:.4%} of at most {totals.honest_share_max:.2%}"
+    )
+    return (
+        f"{totals.runs} runs, {len(totals.failures)} failed; credited {totals.credited_m2} m², "
+        f"targets found {totals.targets_found}, missed claim {totals.missed_claim_m2} m²; "
+        f"over-claimed under honest noise: {share}"
+    )
+
+
 def _rig(directory: Path, data: Path | None, broker: int, console_port: int) -> Rig:
     directory = directory.resolve()
     directory.mkdir(parents=True, exist_ok=True)
@@ -144,4 +190,5 @@ def _print_verdict(verdict: Verdict, console: Console) -> None:
         console.print(f"  {name.replace('_', ' ').replace(' m2', ' m²')}: {value}")
 
 
-main(prog_name="firmground")
+if __name__ == "__main__":  # a spawned worker imports this file, too
+    main(prog_name="firmground")
