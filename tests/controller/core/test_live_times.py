@@ -130,6 +130,34 @@ def test_with_its_time_pulse_at_the_head_a_receiver_needs_no_measured_latency(se
     assert abs(latency_ns - 230 * MS) < 12 * MS
 
 
+def pulse(state, mono_ns, number=1):
+    """One pulse arrives at the configured head 5 ms after its edge."""
+    stamp = PulseStamp(pulse=number, device_time_ns=head_clock_ns(mono_ns))
+    arrival = Arrival(link="head", arrival_ns=mono_ns + 5 * MS, record=stamp)
+    step(state, Inputs(now_ns=mono_ns + 5 * MS, arrivals=(arrival,), requests=()))
+
+
+def refused_pulses(state):
+    return {cause for link, cause in state.refused if link == "head" and cause.startswith("pulse")}
+
+
+def test_a_pulse_that_cannot_be_believed_is_refused_and_counted():
+    """Before the head's clock is known; with no fix of late; off the second of the one before."""
+    world = World(latency_ms=80.0, stated_ms=None, jitter_ms=5.0, pulse_head="head")
+    pulse(world.state, START_NS)
+    assert refused_pulses(world.state) == {"pulse before the head's clock was known"}
+    world.live(12)
+    assert len(refused_pulses(world.state)) == 1
+    newest_ns = world.state.track.fixes[-1].mono_ns
+    second_ns = newest_ns // SECOND * SECOND + SECOND
+    pulse(world.state, second_ns)
+    pulse(world.state, second_ns + 300 * MS)
+    assert "pulse not a whole second after the one before" in refused_pulses(world.state)
+    pulse(world.state, second_ns + 4 * SECOND)
+    assert "pulse without a fix of late: the receiver may not know the second" in refused_pulses(world.state)
+    assert world.state.position_clock.latency_ns is None
+
+
 def test_pulses_that_nobody_configured_change_nothing():
     """The head's input may be wired to anything."""
     world = World(latency_ms=80.0, stated_ms=None, jitter_ms=5.0, has_pulses=True)
