@@ -175,10 +175,10 @@ def _link(device: Device) -> str:
     if is_unread:
         first = heard.payload.split(b"\n")[1:2] or [heard.payload]
         lines.append(
-            f"# Lines that no built-in format reads, such as: {first[0][:80].decode('ascii', 'replace').strip()}"
+            f"# Lines that no built-in format reads, such as: {_plain(first[0][:80].decode('ascii', 'replace').strip())}"
         )
         lines.append("# Describe them in a [link.line] table: docs/INSTRUMENTS.md.")
-    lines += ["[[link]]", f'name = "{device.name}"', f'protocol = "{heard.protocol}"', f'port = "{heard.port}"']
+    lines += ["[[link]]", f'name = "{device.name}"', f'protocol = "{heard.protocol}"', f"port = {_quoted(heard.port)}"]
     lines.append(f"baud = {heard.baud}")
     if device.system_id is not None:
         lines.append(f"system_id = {device.system_id}")
@@ -191,15 +191,17 @@ def _link(device: Device) -> str:
 
 
 def _unknown(device: Device) -> str:
-    return f"# {device.heard.port}: {device.label}\n"
+    return f"# {_plain(device.heard.port)}: {_plain(device.label)}\n"
 
 
 def _head(device: Device) -> str:
     lines = ["[[head]]", f'id = "{device.name}"', f'link = "{device.name}"']
     if device.dictionary is not None:
         found = device.dictionary
-        lines[0:0] = [f"# {found.model}, firmware {found.firmware}, serial {found.serial}"]
-        lines[1:1] = [f"# Channels: {', '.join(channel.name for channel in found.channels)}, {found.rate_hz:g} Hz"]
+        lines[0:0] = [f"# {_plain(found.model)}, firmware {_plain(found.firmware)}, serial {_plain(found.serial)}"]
+        lines[1:1] = [
+            f"# Channels: {', '.join(_plain(channel.name) for channel in found.channels)}, {found.rate_hz:g} Hz"
+        ]
         lines[2:2] = ["# SIMULATED: no ground that it passes is ever real"] if found.is_simulated else []
     lines.append(f"mount_m = [0.0, 0.0, 0.0]  {TODO}: the head's origin in the vehicle's frame")
     lines.append(f"nominal_radius_m = 0.1  {TODO}: drawn for ground that was passed without credit")
@@ -211,3 +213,13 @@ def _head(device: Device) -> str:
             lines.append(f'  {{ name = "{name}", unit = "{unit}", position_m = [0.0, 0.0, 0.0] }},')
         lines.append("]")
     return "\n".join(lines) + "\n"
+
+
+def _plain(text: str) -> str:
+    """Text of a device for a comment: a line end in it must not begin a key of the configuration."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text)
+
+
+def _quoted(text: str) -> str:
+    """A TOML string."""
+    return '"' + _plain(text).replace("\\", "\\\\").replace('"', '\\"') + '"'
