@@ -174,9 +174,8 @@ def _link(device: Device) -> str:
     is_unread = heard.protocol == "line" and device.instrument is None
     if is_unread:
         first = heard.payload.split(b"\n")[1:2] or [heard.payload]
-        lines.append(
-            f"# Lines that no built-in format reads, such as: {_plain(first[0][:80].decode('ascii', 'replace').strip())}"
-        )
+        text = _plain(first[0][:80].decode("ascii", "replace").strip())
+        lines.append(f"# Lines that no built-in format reads, such as: {text}")
         lines.append("# Describe them in a [link.line] table: docs/INSTRUMENTS.md.")
     lines += ["[[link]]", f'name = "{device.name}"', f'protocol = "{heard.protocol}"', f"port = {_quoted(heard.port)}"]
     lines.append(f"baud = {heard.baud}")
