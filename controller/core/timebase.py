@@ -260,10 +260,18 @@ class EpochClock:
         return offset_ns - round((self._timing.latency_ms or 0.0) * MS)
 
     def _pulse(self) -> tuple[int, int, int] | None:
-        """(mono, mono - epoch, error bound) of the last pulse of a series that is long and recent enough."""
-        if len(self._pulses) < PULSES_MIN or self._last_ns - self._pulses[-1][0] > PULSE_AGE_NS_MAX:
+        """
+        (mono, mono - epoch, error bound) of the last pulse of a series that is long and recent enough.
+
+        None where the arrivals have moved since it was given its second: the epochs' clock was stepped, or they had
+        been wrong then.
+        """
+        offset_ns = self._envelope.offset_ns
+        if offset_ns is None or len(self._pulses) < PULSES_MIN:
             return None
-        return self._pulses[-1]
+        pulse = self._pulses[-1]
+        is_borne_out = PULSE_LEAD_NS - SECOND <= offset_ns - pulse[1] <= PULSE_LEAD_NS
+        return pulse if is_borne_out and self._last_ns - pulse[0] <= PULSE_AGE_NS_MAX else None
 
 
 def _drift_ns(elapsed_ns: int) -> int:

@@ -155,6 +155,24 @@ def test_a_pulse_off_the_second_begins_the_series_anew():
     assert clock.latency_ns is None
 
 
+@pytest.mark.parametrize("step_s", [3, -3])
+def test_a_pulse_that_was_given_its_second_by_a_stepped_clock_places_nothing(step_s):
+    """The receiver's clock leaps by whole seconds: until the next pulse, the last one's second is that of the old."""
+    clock = EpochClock(timing(latency_ms=None, latency_error_ms=None), None)
+    known = []
+    for tick in range(1, 700):
+        now_ns = tick * 50 * MS
+        epoch_ns = UTC_NS + now_ns + (step_s * SECOND if tick > 400 else 0)
+        clock.add(epoch_ns, now_ns + 83 * MS)
+        if clock.error_ns is not None:
+            known.append(tick)
+            assert abs(clock.to_mono(epoch_ns) - now_ns) <= clock.error_ns
+        if tick % 20 == 0:
+            clock.add_pulse(now_ns, 100_000)
+    assert min(known) < 400
+    assert max(known) == 699
+
+
 def test_old_pulses_are_forgotten():
     """Ten seconds without one: the configured latency stands in, if there is any."""
     clock = pulsed()
