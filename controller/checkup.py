@@ -83,33 +83,42 @@ def judge_link(link: Link, heard: Heard, profile: Profile) -> list[Finding]:
         system_id=link.system_id,
     )
     records = [*decoder.feed(heard.payload), *decoder.finish()]
-    return [*_judge_stream(about, link, decoder.stats, heard), *_judge_records(about, link, records, profile)]
+    if decoder.stats.frames == 0:
+        advice = f"see that the device speaks {link.protocol} at {link.baud} baud; `firmground init` finds out"
+        return [problem(about, f"{decoder.stats.bytes} bytes and nothing of {link.protocol} in them", advice)]
+    findings = [_judge_stream(about, decoder.stats, heard)]
+    if link.protocol == "head":
+        findings += _judge_head(about, records)
+    elif link.protocol == "gnss":
+        findings += _judge_fixes(about, [record for record in records if isinstance(record, GnssFix)], profile)
+    elif link.protocol == "mavlink":
+        findings += _judge_autopilot(about, link, records, heard)
+    return findings
 
 
-def _judge_stream(about: str, link: Link, stats: LinkStats, heard: Heard) -> Iterable[Finding]:
-    if stats.frames == 0:
-        advice = (
-            f"see that the device speaks {link.protocol} at {link.baud} baud; `firmground init` finds out what it does"
-        )
-        return [problem(about, f"{stats.bytes} bytes and nothing of {link.protocol} in them", advice)]
+def _judge_stream(about: str, stats: LinkStats, heard: Heard) -> Finding:
     damaged = stats.bad_checksum + stats.malformed
     rate = f"{stats.frames / heard.seconds:.1f} messages a second" if heard.seconds else f"{stats.frames} messages"
     if damaged > 1 + BAD_SHARE_MAX * stats.frames:
         says = f"{rate}, {damaged} damaged of {damaged + stats.frames}"
-        return [warning(about, says, "look for a loose plug, a long cable, or a device that sends more than fits")]
-    return [good(about, f"{rate}, {damaged} damaged")]
+        return warning(about, says, "look for a loose plug, a long cable, or a device that sends more than fits")
+    return good(about, f"{rate}, {damaged} damaged")
 
 
-def _judge_records(about: str, link: Link, records: list[Record], profile: Profile) -> Iterable[Finding]:
-    if link.protocol == "head":
-        return _judge_head(about, records)
-    if link.protocol == "gnss":
-        return _judge_fixes(about, [record for record in records if isinstance(record, GnssFix)], profile)
-    has_heartbeat = any(isinstance(record, AutopilotHeartbeat) for record in records)
-    if link.protocol == "mavlink" and not has_heartbeat:
-        advice = "see the autopilot's SYSID_THISMAV, or what `firmground init` hears"
-        return [problem(about, f"no heartbeat of system {link.system_id or 'any'}", advice)]
-    return []
+def _judge_autopilot(about: str, link: Link, records: list[Record], heard: Heard) -> list[Finding]:
+    if any(isinstance(record, AutopilotHeartbeat) for record in records):
+        return []
+    if link.system_id is None:
+        return [problem(about, "no autopilot's heartbeat", "see that the autopilot sends MAVLink on this port")]
+    others = {record.system_id for record in _any_system(heard) if isinstance(record, AutopilotHeartbeat)}
+    told = ", ".join(map(str, sorted(others))) or "no other"
+    advice = "write the id that is heard as system_id, or see the autopilot's SYSID_THISMAV"
+    return [problem(about, f"no heartbeat of system {link.system_id}; heard is {told}", advice)]
+
+
+def _any_system(heard: Heard) -> list[Record]:
+    decoder = make_decoder("mavlink")
+    return [*decoder.feed(heard.payload), *decoder.finish()]
 
 
 def _judge_head(about: str, records: list[Record]) -> Iterable[Finding]:

@@ -24,12 +24,12 @@ from controller.cli.live import config_option
 from controller.cli.output import json_option, print_json
 from controller.config import Config, Link, load_profile, read_config
 from controller.core.site import Profile
+from controller.core.step import LIVE_UTC_NS_MIN
 from firmware_bridge.clock import now_ns, utc_now_ns
 from firmware_bridge.codec.head import encode
 from firmware_bridge.io.listen import record_link
 from firmware_bridge.records import DictionaryRequest
 
-UTC_NS_MIN = 1_735_689_600 * 1_000_000_000  # 2025-01-01: older is a clock that was never set
 CONNECT_S = 2.0
 
 
@@ -96,7 +96,7 @@ def _check_storage(config: Config) -> Finding:
 
 
 def _check_clock() -> Finding:
-    if utc_now_ns() < UTC_NS_MIN:
+    if utc_now_ns() < LIVE_UTC_NS_MIN:
         advice = "records take their time from the receiver all the same; logs do not"
         return warning("clock", "the computer's clock was never set", advice)
     return good("clock", "the computer's clock is set")

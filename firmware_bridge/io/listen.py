@@ -85,7 +85,7 @@ def _try_speeds(name: str, port: SerialPort, seconds: float) -> Heard:
         if not payload:  # at a wrong speed there is noise; silence is silence at any
             return _ask_for_dictionary(name, port)
         protocol = guess_protocol(payload)
-        if protocol is not None or is_text(payload):
+        if protocol is not None or _is_text(payload):
             # Once more for as long: what comes once a second must be in it.
             ask = encode(DictionaryRequest()) if protocol == "head" else b""
             port.write(ask)
@@ -105,7 +105,7 @@ def _ask_for_dictionary(name: str, port: SerialPort) -> Heard:
     return Heard(port=name)
 
 
-def is_text(payload: bytes) -> bool:
+def _is_text(payload: bytes) -> bool:
     """Whether bytes are lines of ASCII text."""
     printable = sum(32 <= byte < 127 or byte in b"\r\n\t" for byte in payload)
     return b"\n" in payload and printable >= TEXT_SHARE_MIN * len(payload)

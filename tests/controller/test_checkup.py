@@ -104,12 +104,13 @@ def test_another_system_than_the_configured_one_is_a_problem():
     heartbeat = AutopilotHeartbeat(system_id=3, vehicle_type=10, autopilot=3, base_mode=0, system_status=4)
     payload = MavlinkEncoder(3, 1).encode(heartbeat)
     assert not problems(look("mavlink", payload, system_id=3))
-    assert problems(look("mavlink", payload, system_id=1)) == ["no heartbeat of system 1"]
+    assert problems(look("mavlink", payload, system_id=1)) == ["no heartbeat of system 1; heard is 3"]
 
 
 def test_noise_silence_and_damage_are_told_apart():
     """Wrong speed, no device, bad cable."""
-    assert "nothing of gnss in them" in problems(look("gnss", bytes(range(128, 256))))[0]
+    (noise,) = problems(look("gnss", bytes(range(128, 256))))
+    assert "nothing of gnss in them" in noise
     assert problems(look("gnss", b"")) == ["is open and silent"]
     good = fixes(encode_nmea, count=20)
     damaged = good.replace(b"GNGST", b"GNGSX")

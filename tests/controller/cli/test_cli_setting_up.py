@@ -1,6 +1,7 @@
 """`firmground init` and `firmground doctor` on real ttys: what is plugged in is found, and what is wrong is named."""
 
 import json
+import socket
 import threading
 
 import pytest
@@ -154,6 +155,25 @@ def test_what_is_wrong_is_named_with_what_to_do(machine, tmp_path):
     assert "-> start it: systemctl start mosquitto" in done.stdout
     assert f"127.0.0.1:{machine.console_port} is free" in done.stdout
     assert "4 to mend before work" in done.stdout
+
+
+def test_a_console_port_that_is_taken_is_a_warning(machine):
+    """It may be link's own."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", machine.console_port))
+        taken.listen()
+        done = run_firmground("doctor", "--config", machine.config, "--seconds", 0.2, "--json")
+    (console,) = [finding for finding in one_object(done)["findings"] if finding["about"] == "console"]
+    assert console["grade"] == "warning"
+    assert "in use" in console["says"]
+
+
+def test_a_place_that_cannot_be_written_is_wrong_use(tmp_path):
+    """Exit 2 with the path, after listening."""
+    out = tmp_path / "absent" / "controller.toml"
+    done = run_firmground("init", "--out", out, "--port", tmp_path / "nothing")
+    assert done.returncode == 2
+    assert f"{out}: cannot be written" in done.stderr
 
 
 def test_a_configuration_that_is_wrong_is_wrong_use(tmp_path):
