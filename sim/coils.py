@@ -12,7 +12,8 @@ from firmware_bridge.records import FloatArray
 from sim.fields import Circle, Loop, rectangle
 from sim.induction import CoilPair, attitude, polarizability_m3_s, reach_m, voltage_v, weakest_v
 from sim.items import Items, reference_principal
-from sim.scenario import CoilModel, HeadModel, Scenario
+from sim.scenario import Scenario
+from sim.sections import CoilModel, HeadModel
 
 NEGLIGIBLE = 1e-3  # of the white noise: what one item may add to a coil that is too far off to be computed
 WINDOW = 256  # samples that are taken together

@@ -15,7 +15,8 @@ from firmware_bridge.codec.ubx import encode_ubx
 from firmware_bridge.records import FixClass, FloatArray, GnssFix, UtcNs
 from sim.earth import geographic
 from sim.motion import Motion
-from sim.scenario import GnssModel, Scenario, slow_sigma_m
+from sim.scenario import Scenario, slow_sigma_m
+from sim.sections import GnssModel
 
 SECOND = 1_000_000_000
 BOUND_SHARE = 0.9  # share of each bound that is used: the wire rounds, and a bound is a bound

@@ -24,7 +24,8 @@ from sim.head import SimulatedHead, sample_frames
 from sim.machine_config import config_text
 from sim.motion import Motion, coil_positions, vehicle_axes
 from sim.physics import Piece, readings, surroundings_of
-from sim.scenario import Scenario, Target
+from sim.scenario import Scenario
+from sim.sections import Target
 
 TURN_NS = 20_000_000
 START_NS = 1_000 * SECOND  # the controller's monotonic clock when the world begins

@@ -15,7 +15,7 @@ from firmware_bridge.records import FloatArray, IntArray
 from sim.fields import MU0
 from sim.induction import Decay, attitude, polarizability_m3_s
 from sim.magnetics import moment_am2
-from sim.scenario import Metal, Target, World
+from sim.sections import Metal, Target, World
 
 STRENGTH_GATE_S = 80e-6  # where a metal's size is what the table says
 # Principal values along axis, across, across; their mean is 1, so that strength is that of the mean over attitudes.

@@ -5,7 +5,8 @@ import math
 import msgspec
 
 from sim.motion import ANTENNA_M, MOUNT_X_M
-from sim.scenario import GnssModel, Scenario, slow_sigma_m
+from sim.scenario import Scenario, slow_sigma_m
+from sim.sections import GnssModel
 
 ALARM_FLOOR_UV = 15.0
 ALARM_FLOOR_SIGMAS = 10.0  # of a magnetometer's noise

@@ -12,7 +12,8 @@ from firmware_bridge.records import FloatArray
 from sim.fields import MU0, dipole_field_t, earth_field_t
 from sim.items import Items
 from sim.magnetics import Daily, Platform, in_sensor_frame, total_field_t
-from sim.scenario import Magnetometer, Scenario
+from sim.scenario import Scenario
+from sim.sections import Magnetometer
 
 NANO = 1e-9
 NEGLIGIBLE = 1e-3  # of the noise: what one item may add to a sensor that is too far off to be computed

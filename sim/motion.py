@@ -11,7 +11,8 @@ import numpy as np
 
 from firmware_bridge.records import FloatArray
 from sim.earth import offsets_enu
-from sim.scenario import Lanes, Scenario
+from sim.scenario import Scenario
+from sim.sections import Lanes
 
 ANTENNA_M = (0.0, 0.0, 2.0)
 MOUNT_X_M = 1.5

@@ -18,7 +18,8 @@ from sim.items import Items, items_of
 from sim.magnetics import Daily, daily
 from sim.magnetometers import earth_of, magnetic_nt
 from sim.motion import PITCH_RAD, ROLL_RAD, highest_coil_m, standing
-from sim.scenario import Scenario, Target
+from sim.scenario import Scenario
+from sim.sections import Target
 
 STEP_M = 0.01  # between distances at which the weakest response is looked for
 DIRECTIONS = 24

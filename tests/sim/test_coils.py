@@ -11,7 +11,8 @@ from sim.earth import offsets_enu
 from sim.fields import Circle, rectangle
 from sim.induction import reach_m, voltage_v
 from sim.items import items_of
-from sim.scenario import CoilModel, Target, load_scenario
+from sim.scenario import load_scenario
+from sim.sections import CoilModel, Target
 
 LANES = load_scenario("lanes")
 SEPARATE = msgspec.structs.replace(

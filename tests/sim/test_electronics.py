@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from sim.electronics import measured
-from sim.scenario import NoiseModel, load_scenario
+from sim.scenario import load_scenario
+from sim.sections import NoiseModel
 
 LANES = load_scenario("lanes")
 TIMES = np.arange(1, 6_001) / LANES.head.rate_hz

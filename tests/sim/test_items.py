@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from sim.fields import earth_field_t
 from sim.items import NATURES, SHAPES, STRENGTH_GATE_S, items_of, reference_principal
-from sim.scenario import Target, load_scenario
+from sim.scenario import load_scenario
+from sim.sections import Target
 
 WORLD = load_scenario("first-lane").world
 EARTH = earth_field_t(36e-6, 20.0, 3.0)

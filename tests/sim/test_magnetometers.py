@@ -9,7 +9,8 @@ from sim.fields import MU0, dipole_field_t, earth_field_t, sphere_moment_am2
 from sim.items import items_of
 from sim.magnetics import Daily
 from sim.magnetometers import earth_of, items_t, magnetic_nt, unit_am2
-from sim.scenario import Magnetometer, Target, load_scenario
+from sim.scenario import load_scenario
+from sim.sections import Magnetometer, Target
 
 PLAIN = load_scenario("lanes")
 MODEL = Magnetometer(noise_nt=0.05, reference_nt=40.0, intensity_nt=36_000.0, inclination_deg=5.0, declination_deg=2.0)

@@ -13,16 +13,8 @@ from firmware_bridge.errors import ConfigError
 from sim.crew import calibration_of
 from sim.motion import Motion, coil_positions, vehicle_axes
 from sim.physics import Piece, Surroundings, check_reading, readings, surroundings_of, worst_reading
-from sim.scenario import (
-    ClutterModel,
-    CoilModel,
-    Magnetometer,
-    NoiseModel,
-    SoilModel,
-    Target,
-    TerrainModel,
-    load_scenario,
-)
+from sim.scenario import load_scenario
+from sim.sections import ClutterModel, CoilModel, Magnetometer, NoiseModel, SoilModel, Target, TerrainModel
 
 LANES = load_scenario("lanes")
 EMPTY = msgspec.structs.replace(LANES, world=msgspec.structs.replace(LANES.world, targets=()))

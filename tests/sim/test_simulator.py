@@ -27,7 +27,8 @@ from sim.inproc import plan, run
 from sim.machine_config import config_text, receiver_bounds
 from sim.motion import Motion, coil_positions, highest_coil_m
 from sim.oracle import judge
-from sim.scenario import Scatter, Target, TerrainModel, load_scenario
+from sim.scenario import load_scenario
+from sim.sections import Scatter, Target, TerrainModel
 
 FIRST_LANE = load_scenario("first-lane")
 LANES = load_scenario("lanes")
