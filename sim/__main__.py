@@ -16,7 +16,8 @@ from controller.summary import SessionSummary, summarize
 from firmware_bridge.clock import now_ns
 from firmware_bridge.errors import FirmgroundError
 from sim.console_client import ConsoleClient
-from sim.inproc import plan, run
+from sim.day import plan
+from sim.inproc import run
 from sim.live import live
 from sim.machine_config import Rig, config_text
 from sim.oracle import Verdict, judge

@@ -131,3 +131,14 @@ def _message_interval(frame: bytes) -> tuple[int, float] | None:
     command, system_id, component_id = fields[7:10]
     is_ours = (system_id, component_id) == (SYSTEM_ID, COMPONENT_ID) and command == SET_MESSAGE_INTERVAL
     return (int(message_id), interval_us) if is_ours else None
+
+
+class AutopilotFeed:
+    """The autopilot's bytes in parts."""
+
+    def __init__(self, scenario: Scenario, motion: Motion, random: np.random.Generator) -> None:
+        self._all = autopilot_bytes(scenario, motion, motion.arrive_s + 120.0, random)
+
+    def arrivals(self, from_s: float, until_s: float) -> list[tuple[int, bytes]]:
+        """(arrival in ns, bytes) of what it measured in (from, until]."""
+        return [a for a in self._all if from_s * SECOND < a[0] <= until_s * SECOND]

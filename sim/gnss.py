@@ -85,3 +85,19 @@ def receiver_bytes(
         arrival = round(seconds * SECOND) + round((gnss.latency_ms + float(jitter[row])) * 1_000_000)
         arrivals.append((arrival, encode(fix)))
     return arrivals
+
+
+class Receiver:
+    """The receiver's bytes in parts."""
+
+    def __init__(self, scenario: Scenario, motion: Motion, utc_ns: int, random: np.random.Generator) -> None:
+        self._arguments = scenario, motion, utc_ns, random
+        self._all: list[tuple[int, bytes]] | None = None
+
+    def arrivals(self, from_s: float, until_s: float) -> list[tuple[int, bytes]]:
+        """(arrival in ns, bytes) of the epochs in (from, until]."""
+        scenario, motion, utc_ns, random = self._arguments
+        if self._all is None:
+            self._all = receiver_bytes(scenario, motion, motion.arrive_s + 120.0, utc_ns, random)
+        late = round((scenario.gnss.latency_ms + scenario.gnss.jitter_ms) * 1e6)
+        return [a for a in self._all if from_s * SECOND < a[0] - late + late <= until_s * SECOND]

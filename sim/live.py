@@ -5,6 +5,7 @@ The controller meets it only through ttys, sockets and the console's web server,
 """
 
 import contextlib
+import queue
 import select
 import socket
 import threading
@@ -16,17 +17,17 @@ from controller.core.inputs import AnyRequest, EndSession
 from firmware_bridge.clock import now_ns
 from firmware_bridge.errors import SimulatorError
 from firmware_bridge.io.ports import parse_address
-from sim.autopilot import SimulatedAutopilot
 from sim.console_client import ConsoleClient
 from sim.crew import OPERATOR, Action
+from sim.day import Day
 from sim.gnss import SECOND
 from sim.head import SimulatedHead
-from sim.inproc import START_NS, Day
 from sim.machine_config import Rig
+from sim.machinery import Machinery, Said
 from sim.pty import SerialDevice
 
-STATUS_NS = SECOND
 DATAGRAM_BYTES_MAX = 2048
+AHEAD = 50_000  # arrivals that are made ahead: ten minutes of them
 ASKED_S_MAX = 3.0  # how long people try to put a request before they give up
 
 
@@ -34,36 +35,24 @@ class Devices:
     """The machine's devices of one day; `feed` moves them on to the present."""
 
     def __init__(self, day: Day, rig: Rig) -> None:
-        self.head = SimulatedHead(day.scenario)
-        self.autopilot = SimulatedAutopilot()
+        self._machinery = Machinery(day, _ahead(day.arrivals()))
+        self.head, self.autopilot = self._machinery.head, self._machinery.autopilot
         self.serial = {name: SerialDevice(Path(getattr(rig, name))) for name in ("gnss", "head")}
         self._autopilot = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self._autopilot_at = parse_address(rig.autopilot)
-        self._arrivals = day.arrivals
-        self._position = 0
-        self._replies: list[tuple[int, bytes]] = []
-        self._next_status_ns = STATUS_NS
+        self._pulled: set[str] = set()
         self._unanswered = b""
 
     def feed(self, at_ns: int) -> int:
         """Send what is due at `at_ns` of the day, answer what was asked; the instant of what comes next."""
+        self._pull_plugs(at_ns)
         self._hear(at_ns)
-        while self._position < len(self._arrivals) and self._arrivals[self._position][0] <= at_ns:
-            _, link, payload = self._arrivals[self._position]
-            self._position += 1
+        for _, link, payload in self._machinery.arrive(at_ns):
             if link == "autopilot":
-                self._say(self.autopilot.say(payload))
+                self._say(payload)
             else:
                 self.serial[link].send(payload)
-        while self._replies and self._replies[0][0] <= at_ns:
-            self.serial["head"].send(self._replies.pop(0)[1])
-        if at_ns >= self._next_status_ns:
-            self._next_status_ns += STATUS_NS
-            self.serial["head"].send(self.head.status(at_ns))
-        waiting = [self._next_status_ns, *(at for at, _ in self._replies[:1])]
-        if self._position < len(self._arrivals):
-            waiting.append(self._arrivals[self._position][0])
-        return min(waiting)
+        return self._machinery.next_ns
 
     def wait(self, seconds: float) -> None:
         """Until the controller sends something, or for so long."""
@@ -82,10 +71,21 @@ class Devices:
             device.unplug()
         self._autopilot.close()
 
+    def _pull_plugs(self, at_ns: int) -> None:
+        """What the day's faults unplug is really unplugged, and is another tty when it comes back."""
+        for name, device in self.serial.items():
+            if self._machinery.is_unplugged(name, at_ns) == (name in self._pulled):
+                continue
+            if name in self._pulled:
+                self._pulled.remove(name)
+                device.plug()
+            else:
+                self._pulled.add(name)
+                device.unplug()
+
     def _say(self, payload: bytes) -> None:
-        if payload:
-            with contextlib.suppress(OSError):  # a controller that is not there is nothing to a datagram's sender
-                self._autopilot.sendto(payload, self._autopilot_at)
+        with contextlib.suppress(OSError):  # a controller that is not there is nothing to a datagram's sender
+            self._autopilot.sendto(payload, self._autopilot_at)
 
     def _hear_autopilot(self) -> None:
         while True:
@@ -100,9 +100,23 @@ class Devices:
         asked = self._unanswered + self.serial["head"].receive()
         self._unanswered = b""
         if asked:
-            # On a wire the answer is on its way within a few milliseconds of the last byte.
-            self._replies += self.head.hear(asked, at_ns)
-            self._replies.sort(key=lambda reply: reply[0])
+            self._machinery.hear("head", asked, at_ns)
+
+
+def _ahead(arrivals: Iterator[Said]) -> Iterator[Said]:
+    """The same, made by a thread some minutes ahead: making half a minute's bytes takes longer than one of them may."""
+    made: queue.Queue[Said | None] = queue.Queue(maxsize=AHEAD)
+
+    def make() -> None:
+        try:
+            for said in arrivals:
+                made.put(said)
+        finally:
+            made.put(None)
+
+    threading.Thread(target=make, name="making", daemon=True).start()
+    while (said := made.get()) is not None:
+        yield said
 
 
 class Crew(threading.Thread):
@@ -165,7 +179,7 @@ def live(
     try:
         yield from _until_asked(devices, console, is_stopped)
         begun_ns = now_ns()
-        day.truth.mono_ns[:] += begun_ns - START_NS
+        day.truth.begun_ns = begun_ns
         crew = Crew(day.script, devices.head, console, begun_ns)
         crew.start()
         while crew.is_alive():

@@ -1,18 +1,15 @@
 """
-What instruments add: noise of several colours, drift, mains pick-up, clipping, channels that fail.
+What instruments add: noise of several colours, drift, mains pick-up, clipping.
 
 Signals are float64 (n, channels) in the instrument's unit, samples evenly `step_s` apart; every random number comes
 from the generator that is passed.
 """
 
 import math
-from typing import Literal
 
 import numpy as np
 
 from firmware_bridge.records import BoolArray, FloatArray
-
-Failure = Literal["dead", "stuck"]
 
 
 def ornstein_uhlenbeck(
@@ -32,9 +29,7 @@ def ornstein_uhlenbeck(
     return steps
 
 
-def pink(
-    samples: int, channels: int, step_s: float, sigma: float, longest_s: float, random: np.random.Generator
-) -> FloatArray:
+class Pink:
     """
     Noise whose power density falls as 1/f between 1/(2 pi longest) and a quarter of the sampling rate.
 
@@ -43,16 +38,24 @@ def pink(
     A sum of Ornstein-Uhlenbeck processes of equal variance, two for each octave of time constants (van der Ziel 1950):
     no window of the record is special, and each sample follows from those before it.
     """
-    constants = time_constants_s(step_s, longest_s)
-    keep = np.exp(-step_s / np.array(constants))[:, None]
-    share = sigma / math.sqrt(len(constants))
-    fresh = share * np.sqrt(-np.expm1(-2.0 * step_s / np.array(constants)))[:, None]
-    state = random.normal(0.0, share, (len(constants), channels))
-    total = np.empty((samples, channels))
-    for row in range(samples):
-        total[row] = state.sum(axis=0)
-        state = keep * state + fresh * random.standard_normal(state.shape)
-    return total
+
+    def __init__(
+        self, channels: int, step_s: float, sigma: float, longest_s: float, random: np.random.Generator
+    ) -> None:
+        constants = time_constants_s(step_s, longest_s)
+        self._random = random
+        self._keep = np.exp(-step_s / np.array(constants))[:, None]
+        share = sigma / math.sqrt(len(constants))
+        self._fresh = share * np.sqrt(-np.expm1(-2.0 * step_s / np.array(constants)))[:, None]
+        self._state = random.normal(0.0, share, (len(constants), channels))
+
+    def take(self, samples: int) -> FloatArray:
+        """The next so many samples: float64 (samples, channels)."""
+        total = np.empty((samples, self._state.shape[1]))
+        for row in range(samples):
+            total[row] = self._state.sum(axis=0)
+            self._state = self._keep * self._state + self._fresh * self._random.standard_normal(self._state.shape)
+        return total
 
 
 def time_constants_s(step_s: float, longest_s: float) -> list[float]:
@@ -66,19 +69,23 @@ def temperature_c(times_s: FloatArray, start_c: float, settled_c: float, time_co
     return settled_c + (start_c - settled_c) * np.exp(-times_s / time_constant_s)
 
 
-def mains(
-    times_s: FloatArray, amplitude: float, frequency_hz: float, channels: int, random: np.random.Generator
-) -> FloatArray:
+class Mains:
     """
-    Pick-up of a power line, float64 (n, channels): one phase for the line, another amplitude for each coil.
+    Pick-up of a power line: one phase for the line, another amplitude for each coil, none above `amplitude`.
 
     The sine is taken at the samples' instants, so that it appears where sampling folds it: 50 Hz sampled at 100 Hz
     stands still or alternates, at 48 Hz it swings with 2 Hz. No filter stands before it.
     """
-    phase = random.uniform(0.0, 2.0 * math.pi)
-    sizes = amplitude * random.uniform(0.5, 1.0, channels)
-    wave: FloatArray = np.sin(2.0 * math.pi * frequency_hz * times_s + phase)[:, None] * sizes
-    return wave
+
+    def __init__(self, amplitude: float, frequency_hz: float, channels: int, random: np.random.Generator) -> None:
+        self._phase = random.uniform(0.0, 2.0 * math.pi)
+        self._sizes = amplitude * random.uniform(0.5, 1.0, channels)
+        self._frequency_hz = frequency_hz
+
+    def at(self, times_s: FloatArray) -> FloatArray:
+        """At n times: float64 (n, channels)."""
+        wave: FloatArray = np.sin(2.0 * math.pi * self._frequency_hz * times_s + self._phase)[:, None] * self._sizes
+        return wave
 
 
 def alias_hz(frequency_hz: float, rate_hz: float) -> float:
@@ -94,15 +101,3 @@ def gains(channels: int, mismatch: float, random: np.random.Generator) -> FloatA
 def clip(values: FloatArray, level: float) -> tuple[FloatArray, BoolArray]:
     """Values within -+ level, and in which samples any channel was clipped: bool (n,)."""
     return np.clip(values, -level, level), np.asarray((np.abs(values) > level).any(axis=1))
-
-
-def fail(
-    values: FloatArray, channel: int, from_row: int, failure: Failure, noise: float, random: np.random.Generator
-) -> FloatArray:
-    """A copy in which a channel is dead, its electronics' noise alone, or stuck at its last value, from a row on."""
-    failed = values.copy()
-    if failure == "dead":
-        failed[from_row:, channel] = random.normal(0.0, noise, len(values) - from_row)
-    else:
-        failed[from_row:, channel] = values[max(0, from_row - 1), channel]
-    return failed

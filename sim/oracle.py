@@ -16,7 +16,7 @@ from controller.core.reasons import Reason
 from controller.core.tiles import CELL_M2, TILE_CELLS
 from controller.summary import SessionMap, detections, read_map
 from firmware_bridge.records import BoolArray, FloatArray
-from sim.inproc import Truth
+from sim.day import Truth
 from sim.scenario import Scenario
 
 STEP_M = 0.0125  # four steps a cell
@@ -110,7 +110,7 @@ def _ground(session: SessionMap) -> tuple[BoolArray, BoolArray, tuple[int, int]]
 def _proven_samples(session: SessionMap, truth: Truth) -> tuple[FloatArray, float]:
     """True places of living channels while a block was open, and the radius they were calibrated for."""
     radius_m, opened = 0.0, None
-    is_open = np.zeros(len(truth.mono_ns), dtype=np.bool_)
+    intervals: list[tuple[int, float]] = []
     for event in session.events:
         match event:
             case SpecSet():
@@ -118,11 +118,17 @@ def _proven_samples(session: SessionMap, truth: Truth) -> tuple[FloatArray, floa
             case BlockOpened():
                 opened = event.mono_ns
             case BlockEnded() if opened is not None:
-                is_open |= (truth.mono_ns >= opened) & (truth.mono_ns <= event.mono_ns)
+                intervals.append((opened, event.mono_ns))
                 opened = None
     if opened is not None:
-        is_open |= truth.mono_ns >= opened
-    return truth.coils_m[:, :, :2][is_open[:, None] & truth.alive], radius_m
+        intervals.append((opened, np.inf))
+    found = [np.zeros((0, 2))]
+    for part in truth.parts():
+        is_open = np.zeros(len(part.mono_ns), dtype=np.bool_)
+        for first, last in intervals:
+            is_open |= (part.mono_ns >= first) & (part.mono_ns <= last)
+        found.append(part.coils_m[:, :, :2][is_open[:, None] & part.alive])
+    return np.concatenate(found), radius_m
 
 
 def _points_of(cells: BoolArray) -> BoolArray:

@@ -13,6 +13,7 @@ from typing import Literal
 from controller.config import decode_toml
 from controller.core.site import Identifier, Section
 from firmware_bridge.errors import ConfigError
+from sim.faults import check_faults
 from sim.sections import (
     Checks,
     ClutterModel,
@@ -100,6 +101,7 @@ def _checked(scenario: Scenario, source: str) -> Scenario:
             f"{source}: [gnss] white_m: {gnss.white_m} is not below {room_m:.4f}, all of the stated error"
         )
     _check_head(scenario, source)
+    check_faults(scenario.fault, scenario.head.channels, source)
     for key in () if scatter is None else ("east_m", "north_m", "depth_m", "strength"):
         low, high = getattr(scatter, key)
         if low > high:
@@ -126,10 +128,8 @@ def _check_head(scenario: Scenario, source: str) -> None:
             raise ConfigError(f"{source}: [head.{key}]: a loop has either radius_m or size_m")
     if math.hypot(*scenario.slope) > STEEPNESS_MAX:
         raise ConfigError(f"{source}: [terrain] slope_east, slope_north: together steeper than {STEEPNESS_MAX}")
-    clutter, failed = scenario.clutter, scenario.noise.failed_channel
+    clutter = scenario.clutter
     for key in () if clutter is None else ("east_m", "north_m"):
         low, high = getattr(clutter, key)
         if low > high:
             raise ConfigError(f"{source}: [clutter] {key}: {low} to {high} runs backwards")
-    if failed is not None and failed > head.channels:
-        raise ConfigError(f"{source}: [noise] failed_channel: {failed} of {head.channels} channels")

@@ -217,7 +217,6 @@ class NoiseModel(Section, frozen=True, kw_only=True):
     mains, mains_hz   : greatest amplitude of pick-up from a power line
     gain_mismatch     : no channel's gain is off by more
     saturation        : no reading is greater; told in the sample's status
-    failed_channel    : counted from 1, `failure` from `failed_from_s` on
     """
 
     swing: Annotated[float, Meta(ge=0.0)] | None = None
@@ -230,9 +229,6 @@ class NoiseModel(Section, frozen=True, kw_only=True):
     mains_hz: Annotated[float, Meta(ge=10.0, le=400.0)] = 50.0
     gain_mismatch: Annotated[float, Meta(ge=0.0, le=0.15)] = 0.0
     saturation: Positive | None = None
-    failed_channel: Annotated[int, Meta(ge=1, le=64)] | None = None
-    failure: Literal["dead", "stuck"] = "dead"
-    failed_from_s: Annotated[float, Meta(ge=0.0)] = 0.0
 
 
 class GnssModel(Section, frozen=True, kw_only=True):

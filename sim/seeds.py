@@ -17,7 +17,8 @@ import msgspec
 
 from controller.config import load_profile
 from controller.summary import summarize
-from sim.inproc import plan, run
+from sim.day import plan
+from sim.inproc import run
 from sim.oracle import judge
 from sim.scenario import Scenario, load_scenario
 

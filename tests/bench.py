@@ -14,7 +14,8 @@ from controller.config import load_profile
 from controller.core.detection import Detector
 from controller.core.mapping import PassRaster, PlacedRun, ReasonSets, TileMap
 from controller.core.site import Head
-from sim.inproc import plan, run
+from sim.day import plan
+from sim.inproc import run
 from sim.scenario import load_scenario
 from tests import bench_decoders, bench_latency
 

@@ -28,8 +28,8 @@ from rich.table import Table
 from firmware_bridge.codec.head import HostCommandDecoder, encode, encode_samples
 from firmware_bridge.io.ports import parse_address
 from firmware_bridge.records import DictionaryRequest, OutputCommand, OutputReply, SampleBlock, TimeQuery, TimeReply
+from sim.day import plan
 from sim.head import DICTIONARY_ID, dictionary_of
-from sim.inproc import plan
 from sim.machine_config import Rig
 from sim.pty import SerialDevice
 from sim.scenario import Scenario, load_scenario
@@ -217,7 +217,7 @@ def _others(scenario: Scenario, rig: Rig) -> None:
     receiver = SerialDevice(Path(rig.gnss))
     autopilot = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     begun = time.perf_counter()
-    for at_ns, link, payload in day.arrivals:
+    for at_ns, link, payload in list(day.arrivals()):
         if link == "head":
             continue
         time.sleep(max(0.0, at_ns / 1e9 - (time.perf_counter() - begun)))

@@ -20,7 +20,7 @@ from controller.cli.broker import start_broker
 from controller.cli.process import free_port
 from firmware_bridge.clock import now_ns
 from sim.console_client import ConsoleClient
-from sim.inproc import plan
+from sim.day import plan
 from sim.live import Devices
 from sim.machine_config import Rig, config_text
 from sim.scenario import load_scenario

@@ -10,8 +10,10 @@ from controller.core.fold import MapFold
 from controller.core.tiles import CellMark, pack_cells, unpack_cells
 from controller.summary import read_map
 from sim import oracle
-from sim.inproc import plan, run
+from sim.day import plan
+from sim.inproc import run
 from sim.scenario import load_scenario
+from tests.sim.forged_truth import ForgedTruth
 
 FIRST_LANE = load_scenario("first-lane")
 
@@ -80,17 +82,24 @@ def test_a_single_cell_beyond_the_pass_is_found(judged):
 def test_credit_for_ground_passed_before_the_opening_check_is_found(judged, day):
     """The same ground, but the machine had passed it before any block was open."""
     planned, _ = day
-    early = msgspec.structs.replace(planned.truth, mono_ns=planned.truth.mono_ns - 200 * 10**9)
-    verdict = judged(lambda events: events, early)
+
+    def early(part):
+        return msgspec.structs.replace(part, mono_ns=part.mono_ns - 200 * 10**9)
+
+    verdict = judged(lambda events: events, ForgedTruth(planned.truth, early))
     assert verdict.over_claimed_m2 > 5.0
 
 
 def test_credit_under_a_channel_that_was_dead_is_found(judged, day):
     """The outermost channel saw nothing all day."""
     planned, _ = day
-    alive = planned.truth.alive.copy()
-    alive[:, -1] = False
-    assert judged(lambda events: events, msgspec.structs.replace(planned.truth, alive=alive)).over_claimed_m2 > 0.3
+
+    def dead(part):
+        alive = part.alive.copy()
+        alive[:, -1] = False
+        return msgspec.structs.replace(part, alive=alive)
+
+    assert judged(lambda events: events, ForgedTruth(planned.truth, dead)).over_claimed_m2 > 0.3
 
 
 def credit_all_passed(marks):

@@ -19,16 +19,19 @@ from firmware_bridge.codec.gnss import GnssDecoder
 from firmware_bridge.codec.head import HeadDecoder, encode
 from firmware_bridge.errors import ConfigError
 from firmware_bridge.records import Attitude, AutopilotHeartbeat, FixClass, StatusBit
+from sim.array import Array, sample_frames
 from sim.autopilot import BOOT_NS, autopilot_bytes
 from sim.crew import calibration_of
+from sim.day import START_NS, plan
 from sim.gnss import position_errors, receiver_bytes
-from sim.head import SCALE_UV, dictionary_of, sample_frames
-from sim.inproc import plan, run
+from sim.head import SCALE_UV, dictionary_of
+from sim.inproc import run
 from sim.machine_config import config_text, receiver_bounds
 from sim.motion import Motion, coil_positions, highest_coil_m
 from sim.oracle import judge
 from sim.scenario import load_scenario
-from sim.sections import Scatter, Target, TerrainModel
+from sim.sections import Fault, Scatter, Target, TerrainModel
+from tests.sim.forged_truth import ForgedTruth
 
 FIRST_LANE = load_scenario("first-lane")
 LANES = load_scenario("lanes")
@@ -132,13 +135,19 @@ def test_the_autopilot_speaks_bytes_that_the_decoder_reads_back():
     assert sum(isinstance(record, AutopilotHeartbeat) for record in records) in (59, 60)
 
 
+def array_of(scenario):
+    return Array(scenario, Motion(scenario, 5.0), ())
+
+
 def test_the_head_speaks_bytes_that_the_decoder_reads_back():
     """Its dictionary says simulated; every sample comes back within half a count, and a clipped one says so."""
     values = np.random.default_rng(1).normal(0.0, 100.0, (40, LANES.head.channels))
     values[7, 2] = 1e9
     decoder = HeadDecoder()
     assert decoder.feed(encode(dictionary_of(LANES)))[0].is_simulated
-    blocks = [block for _, payload in sample_frames(LANES, values) for block in decoder.feed(payload)]
+    blocks = [
+        block for _, payload in sample_frames(array_of(LANES), np.arange(40), values) for block in decoder.feed(payload)
+    ]
     read, status = np.concatenate([b.values for b in blocks]), np.concatenate([b.status for b in blocks])
     is_whole = np.abs(values) < 1e9
     assert np.abs(read - values)[is_whole].max() <= SCALE_UV / 2 + 1e-9
@@ -152,7 +161,7 @@ def test_a_head_that_saturates_says_in_which_samples():
     values[11, 3], values[12, 0], values[13, 1] = 500.0, -201.0, 200.0
     decoder = HeadDecoder()
     decoder.feed(encode(dictionary_of(LANES)))
-    frames = sample_frames(msgspec.structs.replace(LANES, noise=noise), values)
+    frames = sample_frames(array_of(msgspec.structs.replace(LANES, noise=noise)), np.arange(40), values)
     blocks = [block for _, payload in frames for block in decoder.feed(payload)]
     read, status = np.concatenate([b.values for b in blocks]), np.concatenate([b.status for b in blocks])
     assert np.nonzero(status & StatusBit.SATURATED)[0].tolist() == [11, 12]
@@ -186,31 +195,31 @@ def test_an_honest_day_is_judged_clean(day):
     assert verdict.missed_claim_m2 < 0.05 * claimed
 
 
-def shifted(truth):
-    return msgspec.structs.replace(truth, coils_m=truth.coils_m + np.array([0.1, 0.0, 0.0]))
+def shifted(part):
+    return msgspec.structs.replace(part, coils_m=part.coils_m + np.array([0.1, 0.0, 0.0]))
 
 
-def dead_channel(truth):
-    alive = truth.alive.copy()
+def dead_channel(part):
+    alive = part.alive.copy()
     alive[:, 0] = False
-    return msgspec.structs.replace(truth, alive=alive)
+    return msgspec.structs.replace(part, alive=alive)
 
 
-def late(truth):
-    return msgspec.structs.replace(truth, mono_ns=truth.mono_ns + 10**12)
+def late(part):
+    return msgspec.structs.replace(part, mono_ns=part.mono_ns + 10**12)
 
 
-def skipped_stretch(truth):
-    alive = truth.alive.copy()
-    alive[5_000:5_100] = False
-    return msgspec.structs.replace(truth, alive=alive)
+def skipped_stretch(part):
+    begun_ns = START_NS + 50 * 10**9
+    is_skipped = (part.mono_ns > begun_ns) & (part.mono_ns <= begun_ns + 10**9)
+    return msgspec.structs.replace(part, alive=part.alive & ~is_skipped[:, None])
 
 
 @pytest.mark.parametrize("bug", [shifted, dead_channel, late, skipped_stretch])
 def test_the_oracle_finds_ground_that_was_not_searched(day, bug):
     """Planted: places wrong by a decimetre, a dead channel credited, credit outside any block, a stretch unseen."""
     planned, directory = day
-    assert judge(directory, FIRST_LANE, bug(planned.truth)).over_claimed_m2 > 0.01
+    assert judge(directory, FIRST_LANE, ForgedTruth(planned.truth, bug)).over_claimed_m2 > 0.01
 
 
 def test_the_oracle_finds_a_missed_target_and_an_alarm_without_one(day):
@@ -364,7 +373,15 @@ COILS_ALONE = ("noise_uv = 1.5\n", "reference_uv = 400.0\n")
         ("[gnss]", "[head.transmit]\nup_m = 0.1\n\n[gnss]", "either radius_m or size_m"),
         ("[gnss]", "[terrain]\nslope_east = 0.05\nslope_north = 0.05\n\n[gnss]", "steeper"),
         ("[gnss]", MAGNETOMETER + "[gnss]", "belongs to coils"),
-        ("[gnss]", "[noise]\nfailed_channel = 5\n\n[gnss]", "5 of 4 channels"),
+        ("[gnss]", "[[fault]]\nkind = 'dead_channel'\nfrom_s = 1.0\nsize = 5\n\n[gnss]", "5 of 4 channels"),
+        ("[gnss]", "[[fault]]\nkind = 'flip'\nfrom_s = 1.0\n\n[gnss]", "say which link"),
+        (
+            "[gnss]",
+            "[[fault]]\nkind = 'clock_step'\nlink = 'autopilot'\nfrom_s = 1.0\n[gnss]",
+            "one of gnss, head, gnss2",
+        ),
+        ("[gnss]", "[[fault]]\nkind = 'outage'\nfrom_s = 2.0\nuntil_s = 1.0\n\n[gnss]", "runs backwards"),
+        ("[gnss]", "[[fault]]\nkind = 'drop'\nlink = 'head'\nfrom_s = 2.0\nsize = 1.5\n\n[gnss]", "share"),
         (
             "[gnss]",
             "[clutter]\ndensity_per_m2 = 1.0\neast_m = [1.0, 0.0]\nnorth_m = [0.0, 1.0]\n\n[gnss]",
@@ -436,8 +453,8 @@ def test_a_day_on_harder_ground_claims_nothing_false(tmp_path, name):
 @pytest.mark.parametrize("failure", ["dead", "stuck"])
 def test_a_channel_that_fails_underway_earns_nothing_in_the_end(tmp_path, failure):
     """The closing check finds it: the day is withdrawn, and no ground is claimed under it."""
-    noise = msgspec.structs.replace(FIRST_LANE.noise, failed_channel=2, failure=failure, failed_from_s=40.0)
-    scenario = msgspec.structs.replace(FIRST_LANE, noise=noise)
+    fault = Fault(kind=f"{failure}_channel", from_s=8.0, size=2)
+    scenario = msgspec.structs.replace(FIRST_LANE, fault=(fault,))
     planned = plan(scenario, 1)
     for _ in run(planned, tmp_path / "session"):
         pass
