@@ -27,6 +27,9 @@ RING_MIN = 16  # below this no baseline is given
 UPDATE_S = 0.1  # how often baseline and noise are taken anew
 RECOVERY_S = 0.5  # after saturation, until credit
 MISSING_S = 0.5  # a channel without a reading for longer is in no signal; and at least two turns of all channels
+# Readings that repeat each other exactly. Of noise as small as one step of the instrument so many in a row come once in
+# a million; nothing that depends on a channel being alive is decided before it has shown another reading.
+STUCK_SAMPLES = 12
 MAD_TO_SIGMA = 1.4826  # for a Gaussian: 1 / Phi^-1(3/4)
 
 _UNTRUSTED = int(StatusBit.FAULT | StatusBit.TRANSMITTER_OFF | StatusBit.SELF_TEST)
@@ -58,11 +61,15 @@ class SignalEdge(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Detected(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """reasons: int64 (n, channels), sets of `Reason`; signal: float64 (n, channels), NaN without baseline."""
+    """
+    reasons : int64 (n, channels), sets of `Reason`     signal : float64 (n, channels), NaN without baseline
+    stuck   : channels that were found stuck just now, each with the count of its first repeated sample
+    """
 
     edges: tuple[SignalEdge, ...]
     reasons: IntArray
     signal: FloatArray
+    stuck: tuple[tuple[int, int], ...] = ()
 
 
 class Detector:
@@ -98,6 +105,10 @@ class Detector:
         self._peak_value = math.nan
         self._begun_index = 0
         self._index = first_index
+        self._last_value = np.full(channels, np.nan)
+        self._repeats = np.zeros(channels, dtype=np.int64)
+        self._is_moving = True
+        self._has_missing = False
 
     @property
     def index(self) -> int:
@@ -108,6 +119,13 @@ class Detector:
     def is_in_signal(self) -> bool:
         """Whether any channel is in signal."""
         return bool(self._active.any())
+
+    @property
+    def unproven(self) -> int:
+        """How many of the last samples may be those of a channel that is stuck; none as a rule."""
+        if self._is_moving:
+            return 0
+        return int(self._repeats[self._repeats < STUCK_SAMPLES].max(initial=0))
 
     @property
     def peak(self) -> tuple[int, int]:
@@ -140,7 +158,33 @@ class Detector:
             row += count
             if self._index % self._period == 0:
                 self._update_baseline()
-        return Detected(edges=tuple(edges), reasons=reasons, signal=signal)
+        stuck = self._find_stuck(values, status, reasons)
+        return Detected(edges=tuple(edges), reasons=reasons, signal=signal, stuck=stuck)
+
+    def _find_stuck(self, values: FloatArray, status: IntArray, reasons: IntArray) -> tuple[tuple[int, int], ...]:
+        """
+        Channels found stuck in these samples, which get their reason from there on.
+
+        A missing reading says nothing; one that is clipped repeats itself because it is clipped.
+        """
+        both = np.concatenate((self._last_value[None], values))
+        if self._is_moving and not self._has_missing and not (both[1:] == both[:-1]).any():
+            self._last_value = values[-1]
+            return ()
+        stuck = []
+        is_saturated = self._saturated(values, status)
+        for row, reading in enumerate(values):
+            is_there = ~np.isnan(reading)
+            is_same = reading == self._last_value
+            if is_saturated is not None:
+                is_same &= ~is_saturated[row]
+            self._repeats = np.where(is_same, self._repeats + 1, np.where(is_there, 0, self._repeats))
+            self._last_value = np.where(is_there, reading, self._last_value)
+            reasons[row] |= np.where(self._repeats >= STUCK_SAMPLES, Reason.HEAD_FAULT.bit, 0)
+            for channel in np.flatnonzero(is_same & (self._repeats == STUCK_SAMPLES)).tolist():
+                stuck.append((channel, self._index - len(values) + row - STUCK_SAMPLES + 1))
+        self._is_moving = not self._repeats.any()
+        return tuple(stuck)
 
     def _run(
         self,
@@ -158,7 +202,9 @@ class Detector:
         is_saturated = self._saturated(values, status)
         is_above = signal >= self.threshold
         reasons |= self._standing
-        if is_missing.any() or status.any():
+        has_missing = bool(is_missing.any())
+        self._has_missing |= has_missing
+        if has_missing or status.any():
             reasons |= np.where(is_missing | (status & _UNTRUSTED != 0)[:, None], Reason.HEAD_FAULT.bit, 0)
         if is_saturated is None:
             is_saturated = np.zeros(values.shape, dtype=np.bool_)

@@ -63,10 +63,18 @@ def _take_batch(
         return None
     if not is_last and _must_wait_for_second(state, fixes[1].mono_ns, now_ns):
         return None
+    assert head.detector is not None, "samples wait that a detector has seen"
+    proven = head.detector.index - head.detector.unproven
+    if first.index[0] >= proven:
+        if not is_last and now_ns - int(first.times_ns[0]) <= WAIT_NS_MAX:
+            return None
+        first.reasons[:] |= Reason.HEAD_FAULT.bit  # nothing came after them that would show their channels alive
+        proven = int(first.index[-1]) + 1
     taken = []
     while head.pending and _shares_channels(head.pending[0], first):
         block = head.pending[0]
         is_inside = (block.times_ns >= fixes[0].mono_ns) & (block.times_ns < fixes[1].mono_ns)
+        is_inside &= block.index < proven
         count = len(is_inside) if is_inside.all() else int(np.argmin(is_inside))
         if count == 0:
             break

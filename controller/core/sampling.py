@@ -38,6 +38,7 @@ REQUEST_NS = SECOND  # between requests for a dictionary
 OUTPUT_RETRY_NS = 200 * MS
 LATENESS_NS_MAX = 250 * MS  # at 1.5 m/s an alarm this late is 0.4 m late, within any head's lead on the wheels
 BACKLOG_NS_MAX = SECOND  # promise P5: no more than this may be lost
+REPEATED_SAMPLES_MAX, REPEATED_NS_MAX = 10_000, 2 * SECOND  # of a line that repeats or reorders
 OUTPUT_ATTEMPTS = 3  # after these the alarm path no longer counts as proven
 
 
@@ -75,6 +76,9 @@ def take_samples(
     detector = head.detector
     if detector is None or block.values.shape[1] != len(head.channels):
         state.refuse(head.head.link, "samples without a dictionary", len(block.sequence))
+        return
+    if _is_repeated(head, block):
+        state.refuse(head.head.link, "samples that came twice, or after later ones", len(block.sequence))
         return
     first_index = detector.index
     times_ns, time_error_ns = _sample_times(head, block, arrival_ns)
@@ -115,18 +119,25 @@ def take_samples(
             channels=head.channels,
         )
     )
+    for channel, first_index in detected.stuck:
+        for samples in head.pending:
+            samples.reasons[samples.index >= first_index, channel] |= Reason.HEAD_FAULT.bit
 
 
 def command_head(state: State, head: HeadState, now_ns: MonoNs, out: Outbox) -> None:
     """Ask for what is missing: the dictionary, the clock, the answer to a lamp and buzzer command."""
     if head.head.channels:
         return
+    # Samples of a head that took this one's place cannot be read without its dictionary: they look like silence.
+    is_silent = head.last_arrival_ns is not None and now_ns - head.last_arrival_ns > SILENCE_NS_MAX
+    if (head.dictionary_id is None or head.is_identity_doubted or is_silent) and (
+        head.last_request_ns is None or now_ns - head.last_request_ns >= REQUEST_NS
+    ):
+        head.last_request_ns = now_ns
+        # A head that knows no hello does not answer it, which means version 1: so both are asked at once.
+        out.command(head.head.link, HostHello(token=state.take_token(), versions=HEAD_PROTOCOL_VERSIONS))
+        out.command(head.head.link, DictionaryRequest())
     if head.dictionary_id is None:
-        if head.last_request_ns is None or now_ns - head.last_request_ns >= REQUEST_NS:
-            head.last_request_ns = now_ns
-            # A head that knows no hello does not answer it, which means version 1: so both are asked at once.
-            out.command(head.head.link, HostHello(token=state.take_token(), versions=HEAD_PROTOCOL_VERSIONS))
-            out.command(head.head.link, DictionaryRequest())
         return
     interval = QUERY_NS if head.clock.replies >= 8 else QUERY_FIRST_NS
     if head.last_query_ns is None or now_ns - head.last_query_ns >= interval:
@@ -169,7 +180,20 @@ def _set_channels(state: State, head: HeadState, names: tuple[str, ...], coils: 
     head.channels = names
     head.lever_m = coils + np.array(head.head.mount_m) - np.array(state.site.vehicle.antenna_m)
     head.detector = Detector(head.head, state.site.profile, len(names), rate_hz, head.samples)
-    head.last_sequence = head.last_position = None
+    head.last_sequence = head.last_device_ns = head.last_position = None
+
+
+def _is_repeated(head: HeadState, block: SampleBlock) -> bool:
+    """
+    Whether a head's samples are not later than the last ones, by its count and by its clock.
+
+    A head that was switched off begins both anew, far back; a clock that was set back alone does not stop the count.
+    """
+    if head.last_sequence is None or head.last_device_ns is None or block.device_time_ns is None:
+        return False
+    samples_back = (head.last_sequence - int(block.sequence[0])) % 2**32
+    ns_back = head.last_device_ns - int(block.device_time_ns[0])
+    return samples_back < REPEATED_SAMPLES_MAX and 0 <= ns_back < REPEATED_NS_MAX
 
 
 def _sample_times(head: HeadState, block: SampleBlock, arrival_ns: MonoNs) -> tuple[IntArray, int | None]:
@@ -183,10 +207,17 @@ def _sample_times(head: HeadState, block: SampleBlock, arrival_ns: MonoNs) -> tu
         times, error_ns = head.line_clock.times(block.sequence, block.device_time_ns, block.wire_bytes, arrival_ns)
         return np.array(times, dtype=np.int64), error_ns
     assert block.device_time_ns is not None, "a head with a dictionary stamps its samples"
+    if head.last_device_ns is not None and block.device_time_ns[0] <= head.last_device_ns:
+        head.is_clock_doubted = True
+    head.last_device_ns = int(block.device_time_ns[-1])
     errors = [head.clock.error_ns(int(block.device_time_ns[row])) for row in (0, -1)]
-    if errors[0] is not None and errors[1] is not None:
+    if errors[0] is not None and errors[1] is not None and not head.is_clock_doubted:
         times = [head.clock.to_mono(device) for device in block.device_time_ns.tolist()]
-        return np.array(times, dtype=np.int64), max(errors[0], errors[1])
+        error_ns = max(errors[0], errors[1])
+        # No sample is taken after it arrived: one that seems so is stamped by a clock that has leapt.
+        if times[-1] - error_ns <= arrival_ns:
+            return np.array(times, dtype=np.int64), error_ns
+        head.is_clock_doubted = True
     since_last = block.device_time_ns - block.device_time_ns[-1]
     return arrival_ns + since_last, None
 

@@ -86,6 +86,8 @@ class HeadState(msgspec.Struct, kw_only=True, eq=False):
     raster: PassRaster
     output: OutputState
     dictionary_id: int | None = None
+    is_identity_doubted: bool = False
+    is_clock_doubted: bool = False
     channels: tuple[str, ...] = ()
     lever_m: FloatArray = msgspec.field(default_factory=lambda: np.zeros((0, 3)))
     detector: Detector | None = None
@@ -103,6 +105,7 @@ class HeadState(msgspec.Struct, kw_only=True, eq=False):
     alarm: Alarm | None = None
     unsettled: list[Alarm] = []
     last_sequence: int | None = None
+    last_device_ns: int | None = None
     last_arrival_ns: MonoNs | None = None
     time_error_ns: int | None = None
     last_position: IntArray | None = None

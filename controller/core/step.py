@@ -108,14 +108,14 @@ def _take_head_record(
         case SampleBlock():
             take_samples(state, head, record, arrival_ns, now_ns, out)
         case HeadDictionary():
+            head.is_identity_doubted = False
             if record.is_simulated:
                 _latch_simulated(state, f"dictionary of head {head.head.id}", now_ns, out)
             if identify(state, head, record, now_ns, out):
                 end_block(state, head, "head identified itself anew", now_ns, out)
                 head.calibration = None
         case TimeReply():
-            if head.clock.replied(record.token, record.device_time_ns, arrival_ns) is ClockReply.RESTARTED:
-                end_block(state, head, "head restarted", now_ns, out)
+            _take_time_reply(state, head, record, arrival_ns, now_ns, out)
         case PulseStamp() if head.head.id == state.site.position.pulse_head:
             _take_pulse(state, head, record, now_ns)
         case OutputReply():
@@ -126,6 +126,18 @@ def _take_head_record(
             state.refuse(head.head.link, "the head speaks no version of the protocol that this host speaks")
         case _:
             pass  # what else a head says is shown by the shell; no decision hangs on it
+
+
+def _take_time_reply(
+    state: State, head: HeadState, reply: TimeReply, arrival_ns: MonoNs, now_ns: MonoNs, out: Outbox
+) -> None:
+    """The reply proves the clock's fit, or that the head was switched off, or is another one."""
+    verdict = head.clock.replied(reply.token, reply.device_time_ns, arrival_ns)
+    if verdict in (ClockReply.TAKEN, ClockReply.RESTARTED):
+        head.is_clock_doubted = False
+    if verdict is ClockReply.RESTARTED:
+        head.is_identity_doubted = True
+        end_block(state, head, "head restarted", now_ns, out)
 
 
 def _take_pulse(state: State, head: HeadState, pulse: PulseStamp, now_ns: MonoNs) -> None:

@@ -22,6 +22,7 @@ DAY = 86_400 * SECOND
 QUERIES_KEPT = 64  # at one query a second: the last minute
 QUERIES_MIN = 4
 REPLY_AGE_NS_MAX = 10 * SECOND
+REPLY_NS_MAX = 250 * MS  # from query to reply; a stalled line's replies would bend the fit for a minute
 ROUNDING_NS = 4  # of middles, halves and device ticks to whole nanoseconds
 # Of an arrival over the quickest of the last ten seconds: what lasts may be a clock that was stepped, and no delay.
 LATE_NS_MAX = 500 * MS
@@ -36,7 +37,8 @@ class ClockReply(enum.Enum):
 
     TAKEN = "taken"
     UNASKED = "unasked"  # no query with this token is waiting
-    RESTARTED = "restarted"  # the device clock went backwards
+    LATE = "late"  # it took so long that it says nothing of the clock
+    RESTARTED = "restarted"  # the device clock went backwards or leapt: the head was switched off, or is another one
 
 
 class DeviceClock:
@@ -79,13 +81,15 @@ class DeviceClock:
             del self._sent[next(iter(self._sent))]
 
     def replied(self, token: int, device_ns: int, arrival_ns: MonoNs) -> ClockReply:
-        """A reply came in; a device clock that went backwards began again, and so does the fit."""
+        """A reply came in; a device clock that went backwards or leapt began again, and so does the fit."""
         sent = self._sent.pop(token, None)
         if sent is None or arrival_ns < sent:
             return ClockReply.UNASKED
-        if self._points and device_ns <= self._points[-1][0]:
+        if self._points and self._has_leapt(device_ns, sent, arrival_ns):
             self.reset()
             return ClockReply.RESTARTED
+        if arrival_ns - sent > REPLY_NS_MAX:
+            return ClockReply.LATE
         self._points.append((device_ns, (sent + arrival_ns) // 2, (arrival_ns - sent) // 2))
         self._fit()
         return ClockReply.TAKEN
@@ -110,6 +114,14 @@ class DeviceClock:
         outside = max(early - device_ns, device_ns - late, 0)
         growth = min((early_bound + late_bound) / (late - early), 2 * DRIFT_PPM_MAX * 1e-6)
         return max(early_bound, late_bound) + round(outside * growth) + ROUNDING_NS
+
+    def _has_leapt(self, device_ns: int, sent: MonoNs, arrival_ns: MonoNs) -> bool:
+        """Whether no two clocks as steady as is assumed can have shown both this reply and the last one."""
+        device, middle, half = self._points[-1]
+        passed = device_ns - device
+        drift = math.ceil(abs(passed) * DRIFT_PPM_MAX * 1e-6)
+        shortest, longest = sent - (middle + half + 1), arrival_ns - (middle - half - 1)
+        return passed <= 0 or passed + drift < shortest or passed - drift > longest
 
     def _fit(self) -> None:
         """Least squares of (middle - device) over device time; pure Python keeps the order of additions fixed."""

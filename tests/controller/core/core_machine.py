@@ -160,6 +160,8 @@ class Machine:
         self.noise_uv = 0.5
         self.lateness_ns = self.backlog_ns = 0
         self.sample_age_ns = 25 * MS
+        self.clock_leap_ns = 0
+        self.stuck = {}
         self._noise = np.random.default_rng(5)
         self._replies = []
         self._tick = 0
@@ -187,7 +189,7 @@ class Machine:
         return effects
 
     def _answer(self, command):
-        device_ns = self._tick * (SECOND // RATE_HZ)
+        device_ns = self._tick * (SECOND // RATE_HZ) + self.clock_leap_ns
         if isinstance(command, MessageIntervalRequest) and not self.is_deaf:
             self.asked.add(command.message)
         if isinstance(command, TimeQuery):
@@ -204,13 +206,15 @@ class Machine:
         self.sequence += 1
         if not self.drop_sample(self.seconds):
             values = self.noise_uv * self._noise.normal(size=CHANNELS) + self.signal(self.seconds)
+            for channel, value in self.stuck.items():
+                values[channel] = value
             records.append(
                 (
                     "head",
                     SampleBlock(
                         dictionary_id=7,
                         sequence=np.array([self.sequence]),
-                        device_time_ns=np.array([time_ns - self.sample_age_ns]),
+                        device_time_ns=np.array([time_ns + self.clock_leap_ns - self.sample_age_ns]),
                         values=values[None, :],
                         status=np.array([self.status(self.seconds)]),
                     ),

@@ -23,8 +23,9 @@ class World:
     """
     A head at 50 Hz and a receiver at 10 Hz whose clock runs `gnss_ppm` fast.
 
-    Everything arrives late by its latency and a random delay, in the order of arrival; once in five seconds a fix comes
-    without that delay. The lists collect (|error|, bound) of what the core makes of their times.
+    Everything arrives late by its latency and a random delay, a line's bytes in the order in which they were sent;
+    once in five seconds a fix comes without that delay. The lists collect (|error|, bound) of what the core makes of
+    their times.
     """
 
     def __init__(self, *, latency_ms, stated_ms, jitter_ms, gnss_ppm=0.0, pulse_head=None, has_pulses=False, seed=1):
@@ -41,9 +42,12 @@ class World:
         self.queue = [(START_NS, 0, "head", dictionary(), None)]
         self.fix_errors, self.sample_errors = [], []
         self.count = 0
+        self.head_ns = START_NS
 
     def send(self, arrival_ns, link, record, truth_ns=None):
         self.count += 1
+        if isinstance(record, SampleBlock):
+            arrival_ns = self.head_ns = max(arrival_ns, self.head_ns)
         self.queue.append((arrival_ns, self.count, link, record, truth_ns))
 
     def delay_ns(self, quickest_ns):

@@ -562,14 +562,16 @@ def test_a_larger_error_of_either_kind_earns_less_ground(error):
     assert 0.6 <= areas[0] - areas[1] <= 1.6
 
 
-def test_a_sample_taken_before_the_check_passed_earns_nothing_though_it_arrives_after(ready_machine):
+def test_a_sample_taken_before_the_check_passed_earns_nothing_though_it_arrives_after():
     """The head's clock decides, not the arrival: samples 65 ms late begin before the block's opening."""
-    last = ready_machine.sequence
-    ready_machine.sample_age_ns = 65 * MS
-    ready_machine.run(1.0)
+    machine = Machine()
+    machine.sample_age_ns = 65 * MS
+    machine.ready()
+    last = machine.sequence
+    machine.run(1.0)
     reasons = {
         int(sequence): int(masks.max())
-        for placed in ready_machine.placed
+        for placed in machine.placed
         for sequence, masks in zip(placed.sequence, placed.reasons, strict=True)
     }
     assert reasons[last + 1] & Reason.NOT_CHECKED.bit

@@ -61,6 +61,31 @@ def test_a_device_clock_that_goes_backwards_starts_the_fit_anew():
     assert clock.replies == 0
 
 
+@pytest.mark.parametrize("leap_ns", [20 * MS, 2 * SECOND, -20 * MS])
+def test_a_device_clock_that_leaps_starts_the_fit_anew(leap_ns):
+    """No two steady clocks can have shown both replies; within the way out and back they can."""
+    clock = DeviceClock()
+    for count in range(5):
+        clock.sent(count, count * SECOND)
+        leap = MS if count == 3 else 0
+        assert clock.replied(count, count * SECOND + MS + leap, count * SECOND + 3 * MS) is ClockReply.TAKEN
+    clock.sent(5, 5 * SECOND)
+    assert clock.replied(5, 5 * SECOND + MS + leap_ns, 5 * SECOND + 3 * MS) is ClockReply.RESTARTED
+    assert clock.replies == 0
+
+
+def test_a_reply_that_a_stalled_line_held_back_bends_no_fit():
+    """It says only that the device's instant lay within seconds."""
+    clock = DeviceClock()
+    for count in range(8):
+        clock.sent(count, count * SECOND)
+        arrival = count * SECOND + (900 * MS if count == 6 else 2 * MS)
+        verdict = clock.replied(count, count * SECOND + MS, arrival)
+        assert verdict is (ClockReply.LATE if count == 6 else ClockReply.TAKEN)
+    assert clock.replies == 7
+    assert clock.error_ns(7 * SECOND) <= 2 * MS
+
+
 @given(
     latency=st.integers(30 * MS, 120 * MS),
     jitters=st.lists(st.integers(0, 40 * MS), min_size=102, max_size=200),
