@@ -17,11 +17,12 @@ from firmware_bridge.clock import now_ns
 from firmware_bridge.errors import FirmgroundError
 from sim.console_client import ConsoleClient
 from sim.day import plan
+from sim.faults import table
 from sim.inproc import run
 from sim.live import live
 from sim.machine_config import Rig, config_text
 from sim.oracle import Verdict, judge
-from sim.scenario import load_scenario
+from sim.scenario import load_scenario, with_faults
 from sim.seeds import VARIANTS, Totals, cases, run_all, total
 
 
@@ -33,12 +34,13 @@ def main() -> None:
 @main.command()
 @click.option("--scenario", "name", default="lanes", show_default=True, help="A shipped scenario or a TOML file.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True)
+@click.option("--faults", "faults", default="", help="Kinds of the catalogue, with commas: KIND or KIND:LINK.")
 @click.option("--out", type=click.Path(path_type=Path), help="Session directory; default sessions/SESSION.")
 @json_option
-def simulate(name: str, seed: int, out: Path | None, as_json: bool) -> None:
+def simulate(name: str, seed: int, faults: str, out: Path | None, as_json: bool) -> None:
     """Run a scenario in virtual time and let the oracle judge it; exit 1 for over-claimed ground or missed targets."""
     try:
-        scenario = load_scenario(name)
+        scenario = with_faults(load_scenario(name), faults)
         begun_ns = now_ns()
         day = plan(scenario, seed)
         directory = out or Path("sessions") / day.session_id
@@ -112,6 +114,12 @@ def sim(
         click.echo(f"firmground: {error}", err=True)
         sys.exit(2)
     _report(summary, verdict, as_json)
+
+
+@main.command("faults")
+def list_faults() -> None:
+    """Print the catalogue of faults, as the table of the safety page."""
+    click.echo(table(), nl=False)
 
 
 @main.command()

@@ -114,7 +114,9 @@ def plan(scenario: Scenario, seed: int) -> Day:
     """Lay out a scenario's day; raises `ConfigError` where the scenario leaves no room for it."""
     # The whole scenario is hashed: a session's id must not name two different days.
     digest = hashlib.sha256(msgspec.msgpack.encode([scenario, seed])).digest()
-    streams = tuple(np.random.SeedSequence(int.from_bytes(digest[:8], "little")).spawn(STREAMS))
+    # A fault changes what it is about and nothing else: the same seed without it is the same day.
+    sound = hashlib.sha256(msgspec.msgpack.encode([msgspec.structs.replace(scenario, fault=()), seed])).digest()
+    streams = tuple(np.random.SeedSequence(int.from_bytes(sound[:8], "little")).spawn(STREAMS))
     random = np.random.Generator(np.random.PCG64(streams[0]))
     scenario = _with_strewn_targets(scenario, random)
     times = scenario.checks
@@ -132,7 +134,7 @@ def plan(scenario: Scenario, seed: int) -> Day:
     return Day(
         scenario=scenario,
         session_id=f"sim-{scenario.name}-{seed}-{digest.hex()[:8]}",
-        utc_ns=UTC_FROM_NS + int.from_bytes(digest[8:12], "little") % (365 * 86_400) * SECOND,
+        utc_ns=UTC_FROM_NS + int.from_bytes(sound[8:12], "little") % (365 * 86_400) * SECOND,
         array=array,
         around=surroundings_of(scenario, random),
         script=script,

@@ -10,10 +10,12 @@ import math
 from pathlib import Path
 from typing import Literal
 
+import msgspec
+
 from controller.config import decode_toml
 from controller.core.site import Identifier, Section
 from firmware_bridge.errors import ConfigError
-from sim.faults import check_faults
+from sim.faults import check_faults, usual
 from sim.sections import (
     Checks,
     ClutterModel,
@@ -85,6 +87,12 @@ def load_scenario(name: str) -> Scenario:
         return _checked(decode_toml(path.read_text(encoding="utf-8"), Scenario, name), name)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{name}: cannot be read: {error}") from error
+
+
+def with_faults(scenario: Scenario, names: str) -> Scenario:
+    """A scenario with kinds of the catalogue as they usually are, `KIND` or `KIND:LINK` with commas between them."""
+    more = tuple(usual(name.strip()) for name in names.split(",") if name.strip())
+    return msgspec.structs.replace(scenario, fault=(*scenario.fault, *more))
 
 
 def slow_sigma_m(gnss: GnssModel) -> float:
