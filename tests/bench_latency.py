@@ -33,7 +33,8 @@ from sim.head import DICTIONARY_ID, dictionary_of
 from sim.machine_config import Rig
 from sim.pty import SerialDevice
 from sim.scenario import Scenario, load_scenario
-from tests.live_rig import Machine, eventually
+from sim.testing.machine import Machine
+from sim.testing.waiting import eventually
 
 ROUNDS = 1_000
 FRAME_NS = 20_000_000  # two samples at 100 Hz
@@ -160,7 +161,7 @@ def core_times(*, is_link_busy: bool, is_disk_busy: bool) -> list[float]:
     scenario = load_scenario("demo")
     head = msgspec.structs.replace(scenario.head, channels=16)
     with tempfile.TemporaryDirectory() as folder:
-        machine = Machine(Path(folder), head=head)
+        machine = Machine(Path(folder), msgspec.structs.replace(scenario, head=head))
         others: list[multiprocessing.Process] = []
 
         def beside(work: Callable[..., None], *arguments: object) -> None:

@@ -4,7 +4,9 @@ import shutil
 
 import pytest
 
-from tests.live_rig import Machine, eventually
+from sim.scenario import load_scenario
+from sim.testing.machine import Machine
+from sim.testing.waiting import eventually
 
 sync_api = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -15,11 +17,11 @@ SOON_MS = 15_000
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory):
     """A running machine whose check piece goes from coil to coil."""
-    machine = Machine(tmp_path_factory.mktemp("browser"))
+    machine = Machine(tmp_path_factory.mktemp("browser"), load_scenario("demo"))
     machine.start_core()
     machine.start("link")
     machine.begin()
-    eventually(machine.console.is_online, why=machine.log("link"))
+    eventually(machine.console.is_online, why=lambda: machine.log("link"))
     yield machine
     machine.close()
 

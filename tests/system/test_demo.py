@@ -14,7 +14,8 @@ from controller.core.effects import SessionEnded
 from controller.replay import replay
 from controller.store.ledger import read_events
 from controller.store.verify import verify
-from tests.live_rig import ROOT, eventually, run_firmground
+from sim.testing.waiting import eventually
+from tests.command import ROOT, run_firmground
 
 
 class Demo:
@@ -109,24 +110,19 @@ def test_a_demo_is_never_written_over_a_session(tmp_path):
     assert "is not empty" in done.stderr
 
 
-def test_run_starts_core_and_link_again_when_they_are_killed(tmp_path):
+def test_run_starts_core_and_link_again_when_they_are_killed(firmground_machine):
     """Supervised: a killed core is back with a new session; Ctrl-C ends both."""
-    from tests.live_rig import Machine
-
-    machine = Machine(tmp_path)
-    try:
-        process = machine.start("run")
-        first = eventually(lambda: machine.is_core_there() and machine.session(), why=machine.log("run"))
-        (core,) = _children(process.pid, " core ")
-        subprocess.run(["kill", "-9", str(core)], check=True)
-        eventually(lambda: machine.session() != first and machine.is_core_there(), why=machine.log("run"))
-        eventually(machine.console.is_online, why=machine.log("run"))
-        assert "core ended with code -9; starting it again" in machine.log("run")
-        process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
-        assert _children(process.pid, " core ") == _children(process.pid, " link ") == []
-    finally:
-        machine.close()
+    machine = firmground_machine()
+    process = machine.start("run")
+    first = eventually(lambda: machine.is_core_there() and machine.session(), why=lambda: machine.log("run"))
+    (core,) = _children(process.pid, " core ")
+    subprocess.run(["kill", "-9", str(core)], check=True)
+    eventually(lambda: machine.session() != first and machine.is_core_there(), why=lambda: machine.log("run"))
+    eventually(machine.console.is_online, why=lambda: machine.log("run"))
+    assert "core ended with code -9; starting it again" in machine.log("run")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 0
+    assert _children(process.pid, " core ") == _children(process.pid, " link ") == []
 
 
 def _children(pid, word):

@@ -15,8 +15,8 @@ from controller.store.raw_log import RawLogReader
 from controller.store.verify import verify
 from firmware_bridge.codec.gnss import GnssDecoder
 from firmware_bridge.records import FixClass, GnssFix
+from tests.command import ROOT
 from tests.gnss_feeder import by_epoch
-from tests.live_rig import ROOT, Machine
 
 pytestmark = pytest.mark.recorded
 
@@ -40,11 +40,10 @@ latency_error_ms = 50.0
 
 
 @pytest.fixture
-def machine(tmp_path):
-    machine = Machine(tmp_path)
+def machine(firmground_machine):
+    machine = firmground_machine()
     machine.config.write_text(CONFIG.format(data=machine.data, socket=machine.rig.socket, gnss=machine.rig.gnss))
-    yield machine
-    machine.close()
+    return machine
 
 
 @pytest.fixture

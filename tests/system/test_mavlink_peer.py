@@ -7,7 +7,7 @@ from pymavlink.dialects.v20 import ardupilotmega as dialect
 
 from controller.cli.process import free_port
 from controller.replay import replay
-from tests.live_rig import Machine, eventually
+from sim.testing.waiting import eventually
 
 
 class Peer:
@@ -26,10 +26,8 @@ class Peer:
 
 
 @pytest.fixture
-def machine(tmp_path):
-    machine = Machine(tmp_path)
-    yield machine
-    machine.close()
+def machine(firmground_machine):
+    return firmground_machine()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pymavlink import mavutil
 
 from controller.cli.process import free_port
 from controller.replay import replay
-from tests.live_rig import Machine, eventually
+from sim.testing.waiting import eventually
 
 PEERS = Path(sys.prefix) / "peers"  # made by `make peers`
 PATIENCE_S = 40.0  # for the demo's first anomaly, beside MAVProxy's own start
@@ -52,10 +52,8 @@ class Station:
 
 
 @pytest.fixture
-def machine(tmp_path):
-    machine = Machine(tmp_path)
-    yield machine
-    machine.close()
+def machine(firmground_machine):
+    return firmground_machine()
 
 
 def test_a_ground_station_sees_the_controller_and_its_alarm(machine):

@@ -12,7 +12,7 @@ from controller.replay import replay
 from controller.store.ledger import read_records
 from controller.store.verify import verify
 from firmware_bridge.clock import now_ns
-from tests.live_rig import Machine, eventually
+from sim.testing.waiting import eventually
 
 PREFIX = "firmground/v1/demo/simulated"
 
@@ -58,10 +58,8 @@ class Supervisor:
 
 
 @pytest.fixture
-def machine(tmp_path):
-    machine = Machine(tmp_path)
-    yield machine
-    machine.close()
+def machine(firmground_machine):
+    return firmground_machine()
 
 
 @pytest.fixture
@@ -79,7 +77,7 @@ def running(machine, supervisor):
     machine.start_core()
     machine.start("link")
     machine.begin()
-    eventually(lambda: supervisor.of("live/state") and supervisor.state() == "online", why=machine.log("link"))
+    eventually(lambda: supervisor.of("live/state") and supervisor.state() == "online", why=lambda: machine.log("link"))
     return machine
 
 
@@ -94,7 +92,7 @@ def test_every_record_reaches_the_broker_with_its_hash(running, supervisor):
     assert running.stop("core") == 0
     records = ledger(running.session())
     name = running.session().name
-    eventually(lambda: supervisor.sequences(name) == set(records), why=running.log("link"))
+    eventually(lambda: supervisor.sequences(name) == set(records), why=lambda: running.log("link"))
     for _, topic, message in supervisor.of("event/"):
         record = records[message["ledger_seq"]]
         assert (message["record"], message["hash"], topic) == (record.stored, record.hash, f"event/{record.kind}")
@@ -130,7 +128,7 @@ def test_killing_link_leaves_core_untouched_and_loses_no_record(running, supervi
         latest = following
     eventually(lambda: client.snapshot().alarms > before.alarms or client.snapshot().alarms > 0)
     running.start("link")
-    eventually(lambda: supervisor.state() == "online", why=running.log("link"))
+    eventually(lambda: supervisor.state() == "online", why=lambda: running.log("link"))
     eventually(lambda: supervisor.of("event/alarm_raised"))
     assert running.stop("core") == 0
     name = running.session().name
@@ -168,16 +166,18 @@ def test_a_broker_that_comes_late_goes_and_returns_gets_everything(machine, supe
     machine.start_core()
     machine.start("link")
     machine.begin()
-    eventually(machine.console.is_online, why=machine.log("link"))
-    eventually(lambda: "Connection refused" in (machine.console.state()["broker"] or ""), why=machine.log("link"))
+    eventually(machine.console.is_online, why=lambda: machine.log("link"))
+    eventually(
+        lambda: "Connection refused" in (machine.console.state()["broker"] or ""), why=lambda: machine.log("link")
+    )
     _start_broker_for(machine, supervisor)
-    eventually(lambda: supervisor.of("event/genesis"), why=machine.log("link"))
+    eventually(lambda: supervisor.of("event/genesis"), why=lambda: machine.log("link"))
     eventually(lambda: machine.console.state()["broker"] is None)
     machine.kill("broker")
     eventually(lambda: machine.console.state()["broker"] is not None)
     _start_broker_for(machine, supervisor)
     returned_ns = now_ns()
-    eventually(lambda: supervisor.of("live/state", returned_ns), why=machine.log("link"))
+    eventually(lambda: supervisor.of("live/state", returned_ns), why=lambda: machine.log("link"))
     assert machine.stop("core") == 0
     name = machine.session().name
     eventually(lambda: supervisor.sequences(name) == set(ledger(machine.session())))

@@ -9,22 +9,22 @@ from controller.channel import Health
 from controller.cli.process import free_port
 from controller.replay import replay
 from sim.pty import SerialDevice
+from sim.testing.waiting import eventually
+from tests.command import run_firmground
 from tests.firmware_bridge.mavlink_peer import KEY, OTHER_KEY, frames_of, new_peer
-from tests.live_rig import Machine, eventually, run_firmground
 
 
 @pytest.fixture
-def machine(tmp_path):
+def machine(firmground_machine):
     """A machine whose autopilot's link has a key, kept outside its data."""
-    machine = Machine(tmp_path)
+    machine = firmground_machine()
     key_file = machine.rig_directory / "key"
     key_file.write_bytes(KEY)
     key_file.chmod(0o600)
     text = machine.config.read_text()
     machine.config.write_text(text.replace("system_id = 1\n", f'system_id = 1\nsigning_key_file = "{key_file}"\n'))
     machine.rig = msgspec.structs.replace(machine.rig, autopilot=f"udp://127.0.0.1:{free_port()}")
-    yield machine
-    machine.close()
+    return machine
 
 
 class Peer:

@@ -9,7 +9,6 @@ import pytest
 from controller.channel import Health
 from firmware_bridge.io.ports import open_port
 from sim.receiver import FLASH, RAM, RATE_MEASUREMENT, ReceiverFaults, SimulatedReceiver
-from tests.live_rig import Machine
 from tests.receiver_rig import PluggedReceiver
 
 
@@ -100,20 +99,17 @@ def test_a_port_that_is_held_is_refused_in_words(plug, path, command):
     assert simulated.asked == []
 
 
-def test_a_running_core_keeps_its_receiver(tmp_path):
+def test_a_running_core_keeps_its_receiver(firmground_machine):
     """The real process, the real lock: refused while it runs, and its own fixes go on."""
-    machine = Machine(tmp_path)
-    try:
-        machine.start_core()
-        machine.begin()
-        client = machine.client()
-        client.next(Health, lambda health: all(entry.port.is_open for entry in health.links))
-        done = receiver_command("set-up", "--port", machine.rig.gnss)
-        assert done.returncode == 2
-        assert "during a session core holds it" in done.stderr
-        assert client.snapshot(lambda shown: shown.fix_class).fix_class
-    finally:
-        machine.close()
+    machine = firmground_machine()
+    machine.start_core()
+    machine.begin()
+    client = machine.client()
+    client.next(Health, lambda health: all(entry.port.is_open for entry in health.links))
+    done = receiver_command("set-up", "--port", machine.rig.gnss)
+    assert done.returncode == 2
+    assert "during a session core holds it" in done.stderr
+    assert client.snapshot(lambda shown: shown.fix_class).fix_class
 
 
 @pytest.mark.parametrize(

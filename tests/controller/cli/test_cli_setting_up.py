@@ -12,17 +12,16 @@ from firmware_bridge.codec.mavlink import MavlinkEncoder
 from firmware_bridge.io.ports import open_port
 from firmware_bridge.records import AutopilotHeartbeat
 from sim.pty import SerialDevice
-from tests.live_rig import Machine, run_firmground
+from tests.command import run_firmground
 
 HEARTBEAT = AutopilotHeartbeat(system_id=3, vehicle_type=10, autopilot=3, base_mode=0, system_status=4)
 
 
 @pytest.fixture
-def machine(tmp_path):
-    machine = Machine(tmp_path)
+def machine(firmground_machine):
+    machine = firmground_machine()
     machine.data.mkdir()
-    yield machine
-    machine.close()
+    return machine
 
 
 @pytest.fixture

@@ -2,11 +2,7 @@
 
 import pytest
 
-from tests.live_rig import Machine
-
 
 @pytest.fixture
-def machine(tmp_path):
-    machine = Machine(tmp_path)
-    yield machine
-    machine.close()
+def machine(firmground_machine):
+    return firmground_machine()

@@ -13,7 +13,9 @@ from controller.store.ledger import read_events, read_info, read_ledger_hash
 from controller.store.verify import verify
 from firmware_bridge.codec.head import encode as encode_head
 from firmware_bridge.records import OutputCommand
-from tests.live_rig import PATIENCE_S, Client, eventually, run_firmground
+from sim.testing.core_client import CoreClient
+from sim.testing.waiting import PATIENCE_S, eventually
+from tests.command import run_firmground
 
 
 def trouble_of(health, link):
@@ -52,11 +54,11 @@ def test_an_unplugged_head_is_silent_and_counts_again_as_another_tty(machine):
     machine.begin()
     client = machine.client()
     client.snapshot(lambda shown: any(value is not None for value in shown.heads[0].signal))
-    machine.do(lambda devices: devices.serial["head"].unplug())
+    machine.unplug("head")
     silent = client.snapshot(lambda shown: shown.heads[0].age_ns > 1_200_000_000)
     assert [reason.reason for reason in silent.heads[0].reasons if reason.reason == "head_silent"]
     assert "is not there" in trouble_of(client.next(Health, lambda h: trouble_of(h, "head")), "head")
-    machine.do(lambda devices: devices.serial["head"].plug())
+    machine.plug("head")
     client.snapshot(lambda shown: shown.heads[0].age_ns < 200_000_000)
     assert client.next(Health, lambda health: trouble_of(health, "head") is None)
 
@@ -145,10 +147,10 @@ def test_requests_are_answered_accepted_and_then_durable_or_refused(machine):
 def test_whoever_says_something_else_is_cut_off_and_the_core_goes_on(machine, packet, words):
     """A closed list: no device command, no other version, nothing before the hello, nothing long (P7)."""
     machine.start_core()
-    good, bad = machine.client(), Client(machine.rig.socket, hello=False)
+    good, bad = machine.client(), CoreClient(machine.rig.socket, has_hello=False)
     bad.connection.send(packet)
     assert words in bad.next(Refused).why
-    assert bad.next(Welcome) is None
+    assert bad.next_or_end(Welcome) is None
     assert good.snapshot() is not None
 
 
@@ -169,7 +171,7 @@ def test_a_client_that_does_not_read_is_cut_off_and_costs_the_loop_nothing(machi
     machine.begin()
     lazy, good = machine.client(), machine.client()
     eventually(lambda: good.snapshot() and "client test: does not read" in machine.log("core"))
-    assert lazy.next(Refused) is None
+    assert lazy.next_or_end(Refused) is None
     assert good.snapshot().lateness_ns < 250_000_000
 
 

@@ -14,7 +14,7 @@ from controller.store.raw_log import RawLogReader
 from controller.store.recorder import Recorder
 from controller.store.verify import verify
 from firmware_bridge.clock import now_ns
-from tests.live_rig import eventually
+from sim.testing.waiting import eventually
 
 INFO = SessionInfo(
     session="s-1",

@@ -8,21 +8,19 @@ import sys
 
 import pytest
 
-from tests.live_rig import Machine, eventually
+from sim.testing.waiting import eventually
 
 
 @pytest.fixture
-def machine(tmp_path):
-    machine = Machine(tmp_path)
-    yield machine
-    machine.close()
+def machine(firmground_machine):
+    return firmground_machine()
 
 
 @pytest.fixture
 def served(machine):
     """A link without core and broker, its console up."""
     machine.start("link")
-    eventually(lambda: reached(machine), why=machine.log("link"))
+    eventually(lambda: reached(machine), why=lambda: machine.log("link"))
     return machine
 
 
@@ -93,7 +91,7 @@ def test_a_console_port_that_is_taken_is_said_and_taken_when_free(machine):
         machine.start("link")
         eventually(lambda: "cannot be listened on: Address already in use" in machine.log("link"))
         assert machine.processes["link"].poll() is None
-    eventually(lambda: reached(machine), why=machine.log("link"))
+    eventually(lambda: reached(machine), why=lambda: machine.log("link"))
 
 
 def test_a_link_that_cannot_start_says_why_in_one_line(machine, tmp_path):

@@ -11,7 +11,8 @@ from controller.link.corrections import position_report
 from controller.replay import replay
 from controller.store.ledger import read_events
 from firmware_bridge.codec.gnss import GnssDecoder
-from tests.live_rig import Machine, eventually, run_firmground
+from sim.testing.waiting import eventually
+from tests.command import run_firmground
 
 STATION_FRAME = bytes.fromhex("d300133ed7d30202980edeef34b4bd62ac0941986f33360b98")
 
@@ -52,10 +53,8 @@ def caster():
 
 
 @pytest.fixture
-def machine(tmp_path):
-    machine = Machine(tmp_path)
-    yield machine
-    machine.close()
+def machine(firmground_machine):
+    return firmground_machine()
 
 
 def with_ntrip(machine, lines):
@@ -71,8 +70,8 @@ def test_corrections_reach_the_receiver_and_the_place_reaches_the_caster(machine
     received = []
     original = machine.devices.serial["gnss"].receive
     machine.devices.serial["gnss"].receive = lambda: received.append(original()) or b""
-    eventually(lambda: STATION_FRAME in b"".join(received), why=machine.log("link"))
-    eventually(lambda: b"GGA," in caster.heard, why=machine.log("link"))
+    eventually(lambda: STATION_FRAME in b"".join(received), why=lambda: machine.log("link"))
+    eventually(lambda: b"GGA," in caster.heard, why=lambda: machine.log("link"))
     assert caster.heard.startswith(b"GET /NEAR HTTP/1.0")
     assert machine.console.state()["corrections"]["is_streaming"]
     assert machine.stop("core") == 0
@@ -86,7 +85,7 @@ def test_a_caster_that_is_not_there_is_shown_and_nothing_else_suffers(machine):
     with_ntrip(machine, 'host = "127.0.0.1"\nport = 9\nmountpoint = "NEAR"\nlink = "gnss"\n')
     machine.start_core()
     machine.start("link")
-    eventually(machine.console.is_online, why=machine.log("link"))
+    eventually(machine.console.is_online, why=lambda: machine.log("link"))
     eventually(lambda: "cannot be reached" in (machine.console.state()["corrections"]["text"] or ""))
 
 
@@ -121,5 +120,5 @@ def test_the_place_is_reported_as_a_whole_sentence_and_only_while_it_is_known(ma
     assert fix.latitude_deg == pytest.approx(machine.scenario.world.latitude_deg, abs=1e-4)
     assert position_report(snapshot, None) is None
     assert position_report(None, plane) is None
-    machine.do(lambda devices: devices.serial["gnss"].unplug())
+    machine.unplug("gnss")
     client.snapshot(lambda shown: shown.fix_age_ns > 5_000_000_000 and position_report(shown, plane) is None)

@@ -9,8 +9,8 @@ from firmware_bridge.errors import PortError
 from firmware_bridge.io.link import RETRY_NS_MAX, RETRY_NS_MIN, Link
 from firmware_bridge.io.signing import Signing, StampFile
 from sim.pty import SerialDevice
+from sim.testing.waiting import eventually
 from tests.firmware_bridge.mavlink_peer import KEY, frames_of, new_peer
-from tests.live_rig import eventually
 
 SECOND = 1_000_000_000
 

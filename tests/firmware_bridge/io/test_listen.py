@@ -6,7 +6,7 @@ import pytest
 
 from firmware_bridge.io.listen import listen, record_link
 from sim.pty import SerialDevice
-from tests.live_rig import eventually
+from sim.testing.waiting import eventually
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from firmware_bridge.codec.mavlink import CompanionEncoder
 from firmware_bridge.codec.mavlink_stamps import RESERVE
 from firmware_bridge.errors import ConfigError
 from firmware_bridge.io.signing import Signing, StampFile, read_signing_key
+from sim.testing.waiting import eventually
 from tests.firmware_bridge.mavlink_peer import KEY, SECOND, STAMP, frames_of, new_peer
-from tests.live_rig import eventually
 
 UTC_NS = 1_767_225_600_000_000_000  # the instant of STAMP
 BEAT = CompanionEncoder(1).encode(CompanionHeartbeat(system_id=1))
