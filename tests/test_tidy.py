@@ -37,7 +37,7 @@ IMPURE = {
 }  # fmt: skip
 THIRD_PARTY_OF_THE_CORE = {"msgspec", "numpy"}
 ONE_IMPORTER = (
-    "amqtt", "cobs", "mcap", "paho", "pymavlink", "pynmeagps", "pyrtcm", "pyubx2", "re2", "serial", "shapely",
+    "amqtt", "cobs", "mcap", "paho", "pymavlink", "pynmeagps", "pyrtcm", "pytest", "pyubx2", "re2", "serial", "shapely",
     "sqlite3", "starlette", "uvicorn", "zstandard",
 )  # fmt: skip
 CLOCKS = re.compile(r"\b(time\.(time|monotonic|perf_counter)(_ns)?|datetime\.now|datetime\.utcnow)\b")

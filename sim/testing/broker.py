@@ -83,14 +83,20 @@ class Broker:
         with self._changed:
             return [message for message in self._kept if _matches(topic, message.topic)]
 
-    def expect(self, topic: str, count: int = 1, timeout_s: float = PATIENCE_S) -> list[Message]:
-        """The same, once there are so many of them; fails with the topics that did come."""
+    def expect(
+        self,
+        topic: str,
+        count: int = 1,
+        timeout_s: float = PATIENCE_S,
+        where: Callable[[Message], object] = lambda message: True,
+    ) -> list[Message]:
+        """The same, of those that fit, once there are `count` of them; fails with the topics that did come."""
         with self._changed:
-            is_there = self._changed.wait_for(lambda: len(self.messages(topic)) >= count, timeout_s)
-            found = self.messages(topic)
+            self._changed.wait_for(lambda: sum(map(bool, map(where, self.messages(topic)))) >= count, timeout_s)
+            found = [message for message in self.messages(topic) if where(message)]
             came = sorted({message.topic for message in self._kept})
-            assert is_there, f"{len(found)} of {count} messages came under {topic} in {timeout_s:g} s; there are {came}"
-            return found
+        assert len(found) >= count, f"{len(found)} of {count} messages came under {topic} in {timeout_s:g} s; of {came}"
+        return found
 
     def publish(self, topic: str, payload: bytes, *, is_retained: bool = False) -> None:
         """Publish at QoS 1; the broker runs."""

@@ -37,6 +37,7 @@ class HandClock:
             session_id="by-hand",
         )
         self._outgoing: dict[str, bytearray] = defaultdict(bytearray)
+        self._is_closed = False
         self.directory = directory
         self.now_ns = MonoNs(BEGIN_NS)
         self.events: list[AnyEvent] = []
@@ -78,14 +79,17 @@ class HandClock:
         return self._session.link_stats()[link]
 
     def close(self) -> None:
-        """Close the record's files."""
-        self._session.close()
+        """Close the record's files; nothing can come in afterwards."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._session.close()
 
     def _check(self, link: str) -> None:
         if link not in self.links:
             raise SimulatorError(f"there is no link {link!r} in this configuration; there are {', '.join(self.links)}")
 
     def _turn(self, chunks: tuple[Chunk, ...] = (), requests: tuple[AnyRequest, ...] = ()) -> tuple[AnyEvent, ...]:
+        assert not self._is_closed, "the clock is closed: its session has ended"
         turn = self._session.turn(RawInputs(now_ns=self.now_ns, chunks=chunks, requests=requests))
         for outgoing in turn.outgoing:
             self._outgoing[outgoing.link] += outgoing.payload

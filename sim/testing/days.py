@@ -7,7 +7,8 @@ import msgspec
 from controller.core.effects import AnyEvent
 from controller.store.ledger import read_events
 from controller.summary import SessionSummary, summarize
-from sim.inproc import Day, Truth, plan, run
+from sim.day import Day, Truth, plan
+from sim.inproc import run
 from sim.oracle import Verdict, judge
 from sim.scenario import Scenario
 
@@ -29,6 +30,10 @@ class LivedDay(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     verdict: Verdict
     scenario: Scenario
     truth: Truth
+
+    def __repr__(self) -> str:
+        """Short: it stands in the messages of failed tests."""
+        return f"LivedDay({self.scenario.name}, {self.directory}, {self.verdict})"
 
     def events_of(self, kind: type[msgspec.Struct]) -> tuple[AnyEvent, ...]:
         """Events of one kind, in order."""

@@ -29,7 +29,7 @@ class ScriptedPort:
         self._changed = threading.Condition()
         self._untaken = bytearray()
         self._unanswered = bytearray()
-        self._answers: list[tuple[bytes, bytes]] = []
+        self._answers: dict[bytes, bytes] = {}
         self._due: list[tuple[int, bytes]] = []
         self._wanted: Callable[[], None] | None = None
         self._is_closed = False
@@ -49,10 +49,10 @@ class ScriptedPort:
             self._wake()
 
     def when(self, received: bytes, send: bytes) -> None:
-        """From now on, each time these bytes have come, answer with those."""
+        """From now on, each time these bytes have come, answer with those; what is said last of them holds."""
         assert received, "when(b'') would answer for ever: name the bytes that are waited for"
         with self._changed:
-            self._answers.append((received, send))
+            self._answers[received] = send
 
     def receive(self, timeout_s: float = PATIENCE_S) -> bytes:
         """All that came and was not taken yet; waits for the first byte. Fails with the path if none comes in time."""
@@ -147,11 +147,11 @@ class ScriptedPort:
         self._unanswered += payload
         while found := [
             (end, answer)
-            for wanted, answer in self._answers
+            for wanted, answer in self._answers.items()
             if (end := self._unanswered.find(wanted) + len(wanted)) >= len(wanted)
         ]:
             end, answer = min(found)
             del self._unanswered[:end]
             self._device.send(answer)
         # The beginning of what is waited for may be the end of what came.
-        del self._unanswered[: max(0, len(self._unanswered) - max((len(w) for w, _ in self._answers), default=0))]
+        del self._unanswered[: max(0, len(self._unanswered) - max(map(len, self._answers), default=0))]

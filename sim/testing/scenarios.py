@@ -30,7 +30,8 @@ def scenario_of(source: str | Path, changes: Mapping[str, Any], directory: Path)
         return scenario
     directory.mkdir(parents=True, exist_ok=True)
     changed = _merged(msgspec.to_builtins(scenario), msgspec.to_builtins(dict(changes)))
-    file.write_text("".join(f"{key} = {_toml(value)}\n" for key, value in changed.items() if value is not None))
+    text = "".join(f"{key} = {_toml(value)}\n" for key, value in changed.items() if value is not None)
+    file.write_text(text, encoding="utf-8")
     return load_scenario(str(file))
 
 
@@ -50,4 +51,4 @@ def _toml(value: Any) -> str:
         return "{" + ", ".join(f"{key} = {_toml(part)}" for key, part in value.items() if part is not None) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_toml(part) for part in value) + "]"
-    return msgspec.json.encode(value).decode()
+    return msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")  # the one character that only TOML refuses

@@ -11,7 +11,8 @@ from controller.core.effects import AlarmRaised
 from controller.replay import replay
 from controller.store.ledger import read_events
 from controller.store.verify import verify
-from tests.live_rig import Machine, eventually
+from sim.testing.machine import Machine
+from sim.testing.waiting import eventually
 
 # A disk whose every sync takes as long as the file in the first argument says.
 SLOW_CORE = """
