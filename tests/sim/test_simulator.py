@@ -316,7 +316,8 @@ def test_the_same_seed_gives_the_same_record_under_any_hash_seed(tmp_path):
     [
         (["--scenario", "absent"], "there are demo, first-lane, lanes"),
         (["--scenario", "first-lane", "--seed", "-1"], "--seed"),
-        (["--scenario", "first-lane", "--faults", "x"], "--faults"),
+        (["--scenario", "first-lane", "--faults", "x"], "there is no fault 'x'; there are flip"),
+        (["--scenario", "first-lane", "--fault", "x"], "--fault"),
     ],
 )
 def test_wrong_use_is_said_in_one_line_with_exit_code_2(arguments, words):
@@ -378,7 +379,7 @@ COILS_ALONE = ("noise_uv = 1.5\n", "reference_uv = 400.0\n")
         (
             "[gnss]",
             "[[fault]]\nkind = 'clock_step'\nlink = 'autopilot'\nfrom_s = 1.0\n[gnss]",
-            "one of gnss, head, gnss2",
+            "one of head, gnss, gnss2",
         ),
         ("[gnss]", "[[fault]]\nkind = 'outage'\nfrom_s = 2.0\nuntil_s = 1.0\n\n[gnss]", "runs backwards"),
         ("[gnss]", "[[fault]]\nkind = 'drop'\nlink = 'head'\nfrom_s = 2.0\nsize = 1.5\n\n[gnss]", "share"),

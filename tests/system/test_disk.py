@@ -11,7 +11,6 @@ from controller.core.effects import AlarmRaised
 from controller.replay import replay
 from controller.store.ledger import read_events
 from controller.store.verify import verify
-from sim.testing.machine import Machine
 from sim.testing.waiting import eventually
 
 # A disk whose every sync takes as long as the file in the first argument says.
@@ -29,10 +28,8 @@ main()
 
 
 @pytest.fixture
-def machine(tmp_path):
-    machine = Machine(tmp_path)
-    yield machine
-    machine.close()
+def machine(firmground_machine):
+    return firmground_machine()
 
 
 def withheld(snapshot):
