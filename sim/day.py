@@ -122,7 +122,7 @@ def plan(scenario: Scenario, seed: int) -> Day:
     times = scenario.checks
     opening, script = function_check(scenario, times.begin_s, times.settle_opening_s)
     script.insert(0, (times.begin_s / 2, calibrate(scenario)))
-    motion = Motion(scenario, opening.end_s + times.pause_s)
+    motion = Motion(scenario, opening.end_s + times.pause_s, seed=int.from_bytes(sound[12:20], "little"))
     checks, end_s = [opening], motion.arrive_s + times.pause_s
     if scenario.closing_check != "none":
         closing, more = function_check(scenario, end_s, times.settle_closing_s)

@@ -63,6 +63,7 @@ def receiver_bytes(
     latitude, longitude = geographic(world.origin, places[:, 0], places[:, 1])
     wobble = BOUND_SHARE * gnss.heading_error_95_deg * np.sin(times_s * 0.11 + random.uniform(0.0, 6.0))
     heading = (np.degrees(poses.heading_rad) + wobble) % 360.0
+    course = (heading + np.where(poses.speed_m_s < 0.0, 180.0, 0.0)) % 360.0
     jitter = random.uniform(0.0, gnss.jitter_ms, len(times_s))
     encode = encode_ubx if gnss.protocol == "ubx" else encode_nmea
     arrivals: list[tuple[int, bytes]] = []
@@ -75,8 +76,8 @@ def receiver_bytes(
             altitude_m=world.altitude_m,
             fix_class=FixClass.FIXED,
             horizontal_error_95_m=gnss.stated_error_95_m,
-            speed_m_s=float(poses.speed_m_s[row]),
-            course_deg=float(heading[row]),
+            speed_m_s=abs(float(poses.speed_m_s[row])),
+            course_deg=float(course[row]),
             heading_deg=float(heading[row]),
             heading_error_95_deg=gnss.heading_error_95_deg,
             correction_age_s=1.0,

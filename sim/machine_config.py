@@ -4,8 +4,8 @@ import math
 
 import msgspec
 
-from sim.motion import ANTENNA_M, MOUNT_X_M
-from sim.scenario import Scenario, slow_sigma_m
+from sim.route import ANTENNA_M, YAW_ACCELERATION_DEG_S2, mount_x_m
+from sim.scenario import SLOPE_DEG_MAX, Scenario, slow_sigma_m
 from sim.sections import GnssModel
 
 ALARM_FLOOR_UV = 15.0
@@ -13,7 +13,6 @@ ALARM_FLOOR_SIGMAS = 10.0  # of a magnetometer's noise
 LATENCY_ERROR_MS = 5.0
 AUTOPILOT_LATENCY_MS = 20.0
 RELATIVE_MARGIN_M = 0.001  # what the wire's resolution adds to the receiver's own white noise
-YAW_ACCELERATION_DEG_S2 = {"northward": 60.0, "serpentine": 240.0}  # a half turn between lanes is a tight one
 WINDOW_S = 3.5  # over which an operator would have watched how far a receiver wanders
 RADIUS_997 = math.sqrt(-2.0 * math.log(0.003))  # of a two-dimensional Gaussian, in sigmas an axis
 
@@ -51,7 +50,7 @@ origin_altitude_m = {world.altitude_m}
 
 [vehicle]
 antenna_m = {list(ANTENNA_M)}
-slope_deg_max = 5.0
+slope_deg_max = {SLOPE_DEG_MAX}
 yaw_acceleration_deg_s2_max = {YAW_ACCELERATION_DEG_S2[scenario.lanes.pattern]}
 
 [position]
@@ -82,7 +81,7 @@ protocol = "head"
 [[head]]
 id = "array"
 link = "head"
-mount_m = [{MOUNT_X_M}, 0.0, {head.height_m}]
+mount_m = [{mount_x_m(scenario)}, 0.0, {head.height_m}]
 nominal_radius_m = {head.detection_radius_m}
 alarm_floor = {alarm_floor(scenario)}
 {"" if rig is None else _running(rig)}"""

@@ -17,7 +17,7 @@ from sim.ground import ROUGH_SIGMAS, Soil, Terrain, random_field, strew
 from sim.items import Items, items_of
 from sim.magnetics import Daily, daily
 from sim.magnetometers import earth_of, magnetic_nt
-from sim.motion import PITCH_RAD, ROLL_RAD, highest_coil_m, standing
+from sim.motion import highest_coil_m, standing, sway_rad
 from sim.scenario import Scenario
 from sim.sections import Target
 
@@ -129,8 +129,8 @@ def worst_reading(scenario: Scenario) -> float:
     directions = np.arange(DIRECTIONS) * 2.0 * math.pi / DIRECTIONS
     heights = head.height_m + np.array([-sway_m, 0.0, sway_m])
     depths = np.linspace(0.0, world.reference_depth_m, 4)
-    sway = np.array([-1.0, 0.0, 1.0])
-    grid = np.meshgrid(distances, directions, heights, depths, ROLL_RAD * sway, PITCH_RAD * sway, rises, indexing="ij")
+    roll_rad, pitch_rad = (most * np.array([-1.0, 0.0, 1.0]) for most in sway_rad(scenario.vehicle))
+    grid = np.meshgrid(distances, directions, heights, depths, roll_rad, pitch_rad, rises, indexing="ij")
     distance, direction, height, depth, roll, pitch, rise = (part.ravel() for part in grid)
     east, north = distance * np.sin(direction), distance * np.cos(direction)
     slope = steepness * np.sin(rise), steepness * np.cos(rise)

@@ -25,12 +25,16 @@ from sim.sections import (
     Lanes,
     Magnetometer,
     NoiseModel,
+    Operator,
     SoilModel,
     TerrainModel,
+    Trailer,
+    VehicleModel,
     World,
 )
 
 RADIUS_95 = math.sqrt(-2.0 * math.log(0.05))  # of a two-dimensional Gaussian, in sigmas an axis
+SLOPE_DEG_MAX = 5.0  # what its configuration states of the vehicle's roll and pitch
 STEEPNESS_MAX = 0.06  # with the vehicle's sway, within the 5 degrees that its configuration states
 
 
@@ -45,6 +49,9 @@ class Scenario(Section, frozen=True, kw_only=True):
     lanes: Lanes
     head: HeadModel
     gnss: GnssModel
+    vehicle: VehicleModel = VehicleModel()
+    trailer: Trailer | None = None
+    operator: Operator = Operator()
     checks: Checks = Checks()
     magnetometer: Magnetometer | None = None
     soil: SoilModel | None = None
@@ -110,6 +117,8 @@ def _checked(scenario: Scenario, source: str) -> Scenario:
         )
     _check_head(scenario, source)
     check_faults(scenario.fault, scenario.head.channels, source)
+    _check_lanes(scenario, source)
+    _check_vehicle(scenario, source)
     for key in () if scatter is None else ("east_m", "north_m", "depth_m", "strength"):
         low, high = getattr(scatter, key)
         if low > high:
@@ -141,3 +150,44 @@ def _check_head(scenario: Scenario, source: str) -> None:
         low, high = getattr(clutter, key)
         if low > high:
             raise ConfigError(f"{source}: [clutter] {key}: {low} to {high} runs backwards")
+
+
+def _check_lanes(scenario: Scenario, source: str) -> None:
+    """What is said of single lanes; raises `ConfigError`."""
+    lanes, operator = scenario.lanes, scenario.operator
+    said = [("stop", stop.lane, stop.at_m) for stop in lanes.stop]
+    said += [("stretch", stretch.lane, stretch.to_m) for stretch in lanes.stretch]
+    for key, lane, at_m in said:
+        if lane > lanes.count or at_m > lanes.length_m:
+            raise ConfigError(f"{source}: [[lanes.{key}]]: {at_m} m of lane {lane} is outside the lanes")
+    for stretch in lanes.stretch:
+        if stretch.from_m >= stretch.to_m:
+            raise ConfigError(
+                f"{source}: [[lanes.stretch]] from_m: {stretch.from_m} is not less than to_m, {stretch.to_m}"
+            )
+    missed = operator.missed_overlap_lane
+    if missed is not None and missed > lanes.count:
+        raise ConfigError(f"{source}: [operator] missed_overlap_lane: {missed} of {lanes.count} lanes")
+    if operator.missed_overlap_m >= lanes.spacing_m:
+        raise ConfigError(
+            f"{source}: [operator] missed_overlap_m: {operator.missed_overlap_m} is not below [lanes] spacing_m"
+        )
+
+
+def _check_vehicle(scenario: Scenario, source: str) -> None:
+    """What the vehicle can do, and what the controller can know of it; raises `ConfigError`."""
+    vehicle, trailer = scenario.vehicle, scenario.trailer
+    tilt_deg = math.degrees(math.atan(math.hypot(*scenario.slope)))
+    tilt_deg += math.hypot(vehicle.sway_roll_deg, vehicle.sway_pitch_deg)
+    if tilt_deg > SLOPE_DEG_MAX:
+        raise ConfigError(
+            f"{source}: [vehicle] sway_roll_deg, sway_pitch_deg: with the slope up to {tilt_deg:.1f} degrees; the "
+            f"machine's configuration states {SLOPE_DEG_MAX}"
+        )
+    if trailer is not None and trailer.antennas == "vehicle":
+        raise ConfigError(
+            f"{source}: [trailer] antennas: the controller takes antennas and array for one rigid body, which vehicle "
+            'and trailer are not; put them on the "trailer"'
+        )
+    if trailer is not None and scenario.lanes.pattern == "back_and_forth":
+        raise ConfigError(f"{source}: [trailer]: folds up in reverse; choose another [lanes] pattern")

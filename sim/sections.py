@@ -71,12 +71,30 @@ class World(Section, frozen=True, kw_only=True):
         return self.latitude_deg, self.longitude_deg, self.altitude_m
 
 
+class Stop(Section, frozen=True, kw_only=True):
+    """The vehicle stands for so long on a lane (from 1), its array so many metres into it as first driven."""
+
+    lane: Annotated[int, Meta(ge=1)]
+    at_m: Annotated[float, Meta(ge=0.0)]
+    for_s: Annotated[float, Meta(gt=0.0, le=3600.0)]
+
+
+class Stretch(Section, frozen=True, kw_only=True):
+    """A part of a lane (from 1) that is driven at another speed, by metres into it as first driven."""
+
+    lane: Annotated[int, Meta(ge=1)]
+    from_m: Annotated[float, Meta(ge=0.0)]
+    to_m: Annotated[float, Meta(ge=0.0)]
+    speed_m_s: Annotated[float, Meta(gt=0.0, le=3.0)]
+
+
 class Lanes(Section, frozen=True, kw_only=True):
     """
     Parallel lanes along north, beginning at the origin, the next one to the east of the last.
 
     pattern  : `northward`, each lane driven northward and back outside the field, west of it; `serpentine`, up one
-               lane and down the next, with a half turn between them
+               lane and down the next, with a half turn between them; `back_and_forth`, up each lane and down the
+               same one in reverse, over to the next behind the field
     run_in_m : driven before and after each lane, outside the field
     """
 
@@ -84,8 +102,50 @@ class Lanes(Section, frozen=True, kw_only=True):
     length_m: Annotated[float, Meta(ge=2.0, le=2000.0)]
     spacing_m: Positive
     speed_m_s: Annotated[float, Meta(gt=0.0, le=3.0)]
-    pattern: Literal["northward", "serpentine"] = "northward"
+    pattern: Literal["northward", "serpentine", "back_and_forth"] = "northward"
     run_in_m: Annotated[float, Meta(ge=0.0, le=20.0)] = 3.5
+    stop: tuple[Stop, ...] = ()
+    stretch: tuple[Stretch, ...] = ()
+
+
+class VehicleModel(Section, frozen=True, kw_only=True):
+    """
+    How uneven ground moves the vehicle: slow sines along the way.
+
+    sway_roll_deg, sway_pitch_deg, bounce_m : amplitudes; the vehicle rises and sinks by the last
+    sway_length_m : way from one roll to the right to the next; it pitches more slowly and bounces faster
+    """
+
+    sway_roll_deg: Annotated[float, Meta(ge=0.0, le=3.0)] = 0.8
+    sway_pitch_deg: Annotated[float, Meta(ge=0.0, le=3.0)] = 0.6
+    bounce_m: Annotated[float, Meta(ge=0.0, le=0.5)] = 0.0
+    sway_length_m: Annotated[float, Meta(ge=2.0, le=100.0)] = 9.0
+
+
+class Trailer(Section, frozen=True, kw_only=True):
+    """
+    The array is over the axle of a trailer, which follows the vehicle's hitch.
+
+    length_m : from the hitch to the axle
+    antennas : where they stand; on the `vehicle` they would say nothing about the trailer: refused
+    """
+
+    length_m: Annotated[float, Meta(ge=0.5, le=10.0)]
+    antennas: Literal["trailer", "vehicle"] = "trailer"
+
+
+class Operator(Section, frozen=True, kw_only=True):
+    """
+    How well the lanes are kept.
+
+    wander_m, wander_length_m : sigma of the error across the way, drawn by the seed, and the way on which it changes
+    missed_overlap_lane, missed_overlap_m : this lane, from 2 on, is driven so much too far from the last one
+    """
+
+    wander_m: Annotated[float, Meta(ge=0.0, le=0.5)] = 0.0
+    wander_length_m: Annotated[float, Meta(ge=2.0, le=100.0)] = 5.0
+    missed_overlap_lane: Annotated[int, Meta(ge=2)] | None = None
+    missed_overlap_m: Annotated[float, Meta(ge=0.0)] = 0.0
 
 
 class Checks(Section, frozen=True, kw_only=True):
