@@ -91,7 +91,7 @@ def coil_positions(poses: Poses, scenario: Scenario) -> FloatArray:
     """True east, north and height above the origin of every coil: float64 (n, channels, 3)."""
     coils = [(mount_x_m(scenario), y, scenario.head.height_m) for y in coil_offsets_m(scenario)]
     points = np.array([*coils, ANTENNA_M])
-    places = offsets_enu(points, poses.heading_rad, poses.roll_rad, poses.pitch_rad)
+    places = points @ vehicle_axes(poses)
     coils_m, antenna_m = places[:, :-1], places[:, -1:]
     foot_m = np.stack([poses.east_m, poses.north_m], axis=-1)[:, None] - antenna_m[:, :, :2]
     coils_m[:, :, :2] += foot_m
