@@ -69,7 +69,7 @@ def _stretch(length_m: float, begin: float, end: float, cap: float) -> list[tupl
     up_m, down_m = ((peak**2 - speed**2) / (2.0 * ACCELERATION_M_S2) for speed in (begin, end))
     parts = [
         ((peak - begin) / ACCELERATION_M_S2, begin, ACCELERATION_M_S2),
-        ((length_m - up_m - down_m) / peak, peak, 0.0),
+        ((length_m - up_m - down_m) / peak if peak > 0.0 else 0.0, peak, 0.0),
         ((peak - end) / ACCELERATION_M_S2, peak, -ACCELERATION_M_S2),
     ]
     return [part for part in parts if part[0] > 0.0]

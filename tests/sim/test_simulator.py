@@ -197,7 +197,7 @@ def test_an_honest_day_is_judged_clean(day):
 
 
 def shifted(part):
-    return msgspec.structs.replace(part, coils_m=part.coils_m + np.array([0.1, 0.0, 0.0]))
+    return msgspec.structs.replace(part, coils_m=part.coils_m + np.array([0.15, 0.0, 0.0]))
 
 
 def dead_channel(part):
@@ -218,7 +218,7 @@ def skipped_stretch(part):
 
 @pytest.mark.parametrize("bug", [shifted, dead_channel, late, skipped_stretch])
 def test_the_oracle_finds_ground_that_was_not_searched(day, bug):
-    """Planted: places wrong by a decimetre, a dead channel credited, credit outside any block, a stretch unseen."""
+    """Planted: places wrong by 15 cm, a dead channel credited, credit outside any block, a stretch unseen."""
     planned, directory = day
     assert judge(directory, FIRST_LANE, ForgedTruth(planned.truth, bug)).over_claimed_m2 > 0.01
 

@@ -6,7 +6,8 @@ import pytest
 
 from controller.core.reasons import Reason
 from controller.summary import read_map
-from sim.inproc import plan, run
+from sim.day import plan
+from sim.inproc import run
 from sim.oracle import judge
 from sim.scenario import load_scenario
 from sim.sections import Operator, Stop, Stretch, Target, Trailer, VehicleModel
