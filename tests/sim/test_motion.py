@@ -254,7 +254,9 @@ def test_a_day_takes_its_operators_wander_from_the_seed():
     for scenario, is_same in ((short, True), (wandering, False)):
         days = [plan(scenario, seed) for seed in (1, 2)]
         one, other = (np.concatenate([part.coils_m for part in day.truth.parts()]) for day in days)
-        assert (np.abs(one - other).max() < 1e-9) == is_same
+        # A way that wanders is longer or shorter, too.
+        shared = min(len(one), len(other))
+        assert (np.abs(one[:shared] - other[:shared]).max() < 1e-9) == is_same
 
 
 def test_the_missed_lane_is_driven_too_far_from_the_last_one():
