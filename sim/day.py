@@ -27,7 +27,7 @@ START_NS = 1_000 * SECOND  # the controller's monotonic clock when the world beg
 UTC_FROM_NS = 1_767_225_600 * SECOND  # 2026-01-01; the seed chooses a second within the next year
 PLACING_ATTEMPTS = 1_000  # for one strewn target
 PART_S = 30.0
-STREAMS = 5  # of random numbers: one for each device, wires, and the world
+STREAMS = 6  # of random numbers: one for each device, wires, and the world
 
 
 class Feed(Protocol):
@@ -84,6 +84,8 @@ class Day(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             ("gnss", Receiver(scenario, motion, self.utc_ns, self._random(2))),
             ("autopilot", AutopilotFeed(scenario, motion, self._random(3))),
         ]
+        if scenario.gnss2 is not None:
+            feeds.append(("gnss2", Receiver(scenario, motion, self.utc_ns, self._random(5), "gnss2")))
         waiting: list[tuple[int, str, bytes]] = []
         from_s = 0.0
         while from_s < self.until_s:

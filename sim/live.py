@@ -37,7 +37,8 @@ class Devices:
     def __init__(self, day: Day, rig: Rig) -> None:
         self._machinery = Machinery(day, _ahead(day.arrivals()))
         self.head, self.autopilot = self._machinery.head, self._machinery.autopilot
-        self.serial = {name: SerialDevice(Path(getattr(rig, name))) for name in ("gnss", "head")}
+        names = ("gnss", "head") if day.scenario.gnss2 is None else ("gnss", "gnss2", "head")
+        self.serial = {name: SerialDevice(Path(getattr(rig, name))) for name in names}
         self._autopilot = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self._autopilot_at = parse_address(rig.autopilot)
         self._pulled: set[str] = set()
@@ -96,7 +97,9 @@ class Devices:
 
     def _hear(self, at_ns: int) -> None:
         self._hear_autopilot()
-        self.serial["gnss"].receive()
+        for name, device in self.serial.items():
+            if name != "head":
+                device.receive()
         asked = self._unanswered + self.serial["head"].receive()
         self._unanswered = b""
         if asked:

@@ -4,8 +4,9 @@ import math
 
 import msgspec
 
+from sim.gnss_errors import preset_of
 from sim.route import ANTENNA_M, YAW_ACCELERATION_DEG_S2, mount_x_m
-from sim.scenario import SLOPE_DEG_MAX, Scenario, slow_sigma_m
+from sim.scenario import SLOPE_DEG_MAX, Scenario
 from sim.sections import GnssModel
 
 ALARM_FLOOR_UV = 15.0
@@ -28,10 +29,17 @@ class Rig(msgspec.Struct, frozen=True, kw_only=True):
     broker: tuple[str, int]
     console_port: int
 
+    @property
+    def gnss2(self) -> str:
+        """The second receiver's port, where the scenario has one."""
+        return f"{self.gnss}2"
+
 
 def config_text(scenario: Scenario, rig: Rig | None = None) -> str:
     """TOML text as `controller.config` reads it; with the ports of a live machine where there is one."""
-    ports = {name: "" if rig is None else f'port = "{getattr(rig, name)}"\n' for name in ("gnss", "head", "autopilot")}
+    links = ("gnss", "gnss2", "head", "autopilot")
+    ports = {name: "" if rig is None else f'port = "{getattr(rig, name)}"\n' for name in links}
+    second = scenario.gnss2
     world, gnss, head = scenario.world, scenario.gnss, scenario.head
     relative_m, drift_m_s = receiver_bounds(gnss)
     return f"""# Made for the simulated scenario {scenario.name}.
@@ -52,6 +60,7 @@ origin_altitude_m = {world.altitude_m}
 antenna_m = {list(ANTENNA_M)}
 slope_deg_max = {SLOPE_DEG_MAX}
 yaw_acceleration_deg_s2_max = {YAW_ACCELERATION_DEG_S2[scenario.lanes.pattern]}
+{"" if second is None else f"second_antenna_m = {list(second.antenna_m)}"}
 
 [position]
 link = "gnss"
@@ -60,13 +69,10 @@ drift_m_s = {drift_m_s}
 heading_link = "gnss"
 heading_error_95_deg = {gnss.heading_error_95_deg}
 attitude_link = "autopilot"
+{"" if second is None else f'second_link = "gnss2"{chr(10)}baseline_error_m = {second.baseline_error_m}'}
 
-[[link]]
-name = "gnss"
-protocol = "gnss"
-{ports["gnss"]}latency_ms = {gnss.latency_ms}
-latency_error_ms = {LATENCY_ERROR_MS}
-
+{_receiver("gnss", gnss, ports["gnss"])}
+{"" if second is None else _receiver("gnss2", gnss, ports["gnss2"])}
 [[link]]
 name = "autopilot"
 protocol = "mavlink"
@@ -85,6 +91,15 @@ mount_m = [{mount_x_m(scenario)}, 0.0, {head.height_m}]
 nominal_radius_m = {head.detection_radius_m}
 alarm_floor = {alarm_floor(scenario)}
 {"" if rig is None else _running(rig)}"""
+
+
+def _receiver(link: str, gnss: GnssModel, port: str) -> str:
+    return f"""[[link]]
+name = "{link}"
+protocol = "gnss"
+{port}latency_ms = {gnss.latency_ms}
+latency_error_ms = {LATENCY_ERROR_MS}
+"""
 
 
 def _running(rig: Rig) -> str:
@@ -117,5 +132,6 @@ def receiver_bounds(gnss: GnssModel) -> tuple[float, float]:
     """
     if gnss.error_model == "bounded":
         return 2 * gnss.white_m + RELATIVE_MARGIN_M, gnss.drift_m_s
-    wander_m = slow_sigma_m(gnss) * math.sqrt(2.0 - 2.0 * math.exp(-WINDOW_S / gnss.correlation_s))
-    return math.sqrt(2.0) * RADIUS_997 * gnss.white_m + RELATIVE_MARGIN_M, RADIUS_997 * wander_m / WINDOW_S
+    preset = preset_of(gnss)
+    wander_m = preset.slow_m * math.sqrt(2.0 - 2.0 * math.exp(-WINDOW_S / preset.correlation_s))
+    return math.sqrt(2.0) * RADIUS_997 * preset.white_m + RELATIVE_MARGIN_M, RADIUS_997 * wander_m / WINDOW_S

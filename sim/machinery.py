@@ -7,7 +7,7 @@ Bytes in, bytes out; whose clock the instants are of, and what carries the bytes
 import heapq
 from collections.abc import Iterator
 
-from sim.autopilot import SimulatedAutopilot
+from sim.autopilot import SimulatedAutopilot, reboots_of
 from sim.day import Day
 from sim.gnss import SECOND
 from sim.head import SimulatedHead
@@ -30,10 +30,14 @@ class Machinery:
         self._next: Said | None = next(self._arrivals, None)
         self._replies: list[tuple[int, bytes]] = []
         self._next_status_ns = STATUS_NS
+        self._reboots_ns = [on_ns for _, on_ns in reboots_of(day.scenario, day.array.motion.depart_s)]
 
     def arrive(self, now_ns: int) -> list[Said]:
         """What has arrived by now and not before, in order of arrival."""
         said: list[Said] = []
+        while self._reboots_ns and self._reboots_ns[0] <= now_ns:
+            self._reboots_ns.pop(0)
+            self.autopilot.restart()
         while self._next is not None and self._next[0] <= now_ns:
             at, link, payload = self._next
             said.append((at, link, self.autopilot.say(payload) if link == "autopilot" else payload))

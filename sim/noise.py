@@ -12,21 +12,34 @@ import numpy as np
 from firmware_bridge.records import BoolArray, FloatArray
 
 
-def ornstein_uhlenbeck(
-    samples: int, channels: int, step_s: float, sigma: float, time_constant_s: float, random: np.random.Generator
-) -> FloatArray:
+class Wander:
     """
-    A wander with a spring: Gaussian of that sigma at every sample, correlation exp(-lag / time constant).
+    A wander with a spring in each channel: Gaussian of `sigma` at every sample, correlation exp(-lag / time constant).
 
     Exact whatever the step: x' = a x + sigma sqrt(1 - a^2) w, a = exp(-step / time constant); the first sample is
     drawn from where the process dwells.
     """
-    keep = math.exp(-step_s / time_constant_s)
-    steps = random.normal(0.0, sigma, (samples, channels))
-    steps[1:] *= math.sqrt(-math.expm1(-2.0 * step_s / time_constant_s))
-    for row in range(1, samples):
-        steps[row] += keep * steps[row - 1]
-    return steps
+
+    def __init__(
+        self, channels: int, step_s: float, sigma: float, time_constant_s: float, random: np.random.Generator
+    ) -> None:
+        self._random = random
+        self._sigma = sigma
+        self._keep = math.exp(-step_s / time_constant_s)
+        self._fresh = math.sqrt(-math.expm1(-2.0 * step_s / time_constant_s))
+        self._last: FloatArray | None = None
+        self._channels = channels
+
+    def take(self, samples: int) -> FloatArray:
+        """The next so many samples: float64 (samples, channels)."""
+        steps = self._random.normal(0.0, self._sigma, (samples, self._channels))
+        last = self._last
+        for row in range(samples):
+            if last is not None:
+                steps[row] = self._keep * last + self._fresh * steps[row]
+            last = steps[row]
+        self._last = None if last is None else last.copy()
+        return steps
 
 
 class Pink:

@@ -26,6 +26,7 @@ from sim.sections import (
     Magnetometer,
     NoiseModel,
     Operator,
+    SecondReceiver,
     SoilModel,
     TerrainModel,
     Trailer,
@@ -49,6 +50,7 @@ class Scenario(Section, frozen=True, kw_only=True):
     lanes: Lanes
     head: HeadModel
     gnss: GnssModel
+    gnss2: SecondReceiver | None = None
     vehicle: VehicleModel = VehicleModel()
     trailer: Trailer | None = None
     operator: Operator = Operator()
@@ -111,12 +113,14 @@ def _checked(scenario: Scenario, source: str) -> Scenario:
     """What spans several keys; raises `ConfigError`."""
     gnss, scatter = scenario.gnss, scenario.world.scatter
     room_m = gnss.stated_error_95_m / (1.0 if gnss.error_model == "bounded" else RADIUS_95)
-    if gnss.white_m >= room_m:
+    if gnss.error_model != "preset" and gnss.white_m >= room_m:
         raise ConfigError(
             f"{source}: [gnss] white_m: {gnss.white_m} is not below {room_m:.4f}, all of the stated error"
         )
     _check_head(scenario, source)
     check_faults(scenario.fault, scenario.head.channels, source)
+    if scenario.gnss2 is None and any(fault.link == "gnss2" for fault in scenario.fault):
+        raise ConfigError(f"{source}: [[fault]] link: there is no [gnss2] that it could happen to")
     _check_lanes(scenario, source)
     _check_vehicle(scenario, source)
     for key in () if scatter is None else ("east_m", "north_m", "depth_m", "strength"):

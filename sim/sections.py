@@ -295,7 +295,9 @@ class GnssModel(Section, frozen=True, kw_only=True):
     """
     A two-antenna RTK receiver whose error has a slow and a white part.
 
-    error_model   : `bounded`, never beyond the stated 95 % error; `honest`, Gaussian and beyond it in 5 of 100
+    stated_error_95_m : what it says, whatever is true
+    error_model   : `bounded`, never beyond the stated 95 % error; `honest`, Gaussian and beyond it in 5 of 100;
+                    `preset`, Gaussian as is usual for `fix_class`
     white_m       : of the white part, the amplitude where bounded, sigma of each axis where honest
     drift_m_s     : how fast the slow part may move; what the machine's configuration states
     correlation_s : time constant of the honest slow part
@@ -307,10 +309,23 @@ class GnssModel(Section, frozen=True, kw_only=True):
     white_m: Positive
     drift_m_s: Positive
     heading_error_95_deg: Positive
-    error_model: Literal["bounded", "honest"] = "bounded"
+    error_model: Literal["bounded", "honest", "preset"] = "bounded"
+    fix_class: Literal["single", "dgnss", "float", "fixed"] = "fixed"
     correlation_s: Annotated[float, Meta(ge=1.0, le=1000.0)] = 60.0
     latency_ms: Annotated[float, Meta(ge=5.0, le=500.0)]
     jitter_ms: Annotated[float, Meta(ge=0.0, le=200.0)]
+
+
+class SecondReceiver(Section, frozen=True, kw_only=True):
+    """
+    Another receiver of the same make on the same body, with errors of its own; the controller compares both.
+
+    antenna_m        : forward, left, up of the vehicle's reference point; the first one's is (0, 0, 2)
+    baseline_error_m : how far apart from the baseline the controller lets both be
+    """
+
+    antenna_m: tuple[float, float, float]
+    baseline_error_m: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.05
 
 
 Link = Literal["gnss", "gnss2", "head", "autopilot"]

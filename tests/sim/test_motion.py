@@ -14,7 +14,7 @@ from firmware_bridge.errors import ConfigError
 from sim.day import plan
 from sim.drive import ACCELERATION_M_S2
 from sim.earth import offsets_enu
-from sim.gnss import receiver_bytes
+from sim.gnss import Receiver
 from sim.machine_config import config_text
 from sim.motion import ANTENNA_M, Motion, coil_positions, highest_coil_m
 from sim.physics import worst_reading
@@ -191,7 +191,8 @@ def test_in_reverse_the_receiver_reports_a_course_behind_its_heading():
     """As a receiver does, whose speed over ground has no sign."""
     scenario = changed(lanes={"pattern": "back_and_forth", "count": 1})
     motion = Motion(scenario, 5.0)
-    arrivals = receiver_bytes(scenario, motion, motion.arrive_s, 1_772_000_000 * 10**9, np.random.default_rng(1))
+    receiver = Receiver(scenario, motion, 1_772_000_000 * 10**9, np.random.default_rng(1))
+    arrivals = receiver.arrivals(0.0, motion.arrive_s)
     decoder = GnssDecoder()
     fixes = [fix for _, payload in arrivals for fix in decoder.feed(payload)]
     moving = [fix for fix in fixes if fix.speed_m_s > 0.5]

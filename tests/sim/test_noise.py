@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import welch
 
-from sim.noise import Mains, Pink, alias_hz, clip, gains, ornstein_uhlenbeck, temperature_c
+from sim.noise import Mains, Pink, Wander, alias_hz, clip, gains, temperature_c
 
 STEP_S = 0.01
 
@@ -15,7 +15,7 @@ STEP_S = 0.01
 def test_a_wander_has_the_sigma_and_the_time_constant_asked_for(time_constant_s):
     """Over a long run of many channels: sigma within 2 %, time constant, by the correlation at its lag, within 10 %."""
     step_s = time_constant_s / 10.0
-    found = ornstein_uhlenbeck(20_000, 16, step_s, 3.0, time_constant_s, np.random.default_rng(1))
+    found = Wander(16, step_s, 3.0, time_constant_s, np.random.default_rng(1)).take(20_000)
     assert found.std() == pytest.approx(3.0, rel=0.02)
     lag = 10
     correlation = (found[lag:] * found[:-lag]).mean() / (found**2).mean()
@@ -25,7 +25,7 @@ def test_a_wander_has_the_sigma_and_the_time_constant_asked_for(time_constant_s)
 def test_a_wander_is_exact_whatever_the_step():
     """From the first sample on, and at steps far longer than its time constant: the same sigma."""
     for step_s in (0.001, 1.0, 1000.0):
-        found = ornstein_uhlenbeck(3, 100_000, step_s, 2.0, 1.0, np.random.default_rng(2))
+        found = Wander(100_000, step_s, 2.0, 1.0, np.random.default_rng(2)).take(3)
         assert found.std(axis=1) == pytest.approx([2.0] * 3, rel=0.02)
 
 
@@ -85,7 +85,7 @@ def test_clipping_is_told_by_sample():
 def test_the_same_seed_gives_the_same_noise(seed):
     """And another seed another one."""
     kinds = [
-        lambda random: ornstein_uhlenbeck(50, 2, STEP_S, 1.0, 1.0, random),
+        lambda random: Wander(2, STEP_S, 1.0, 1.0, random).take(50),
         lambda random: Pink(2, STEP_S, 1.0, 10.0, random).take(50),
         lambda random: Mains(1.0, 49.0, 2, random).at(np.arange(50) * STEP_S),
         lambda random: gains(2, 0.1, random),
