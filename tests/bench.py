@@ -12,10 +12,12 @@ from rich.console import Console
 
 from controller.config import load_profile
 from controller.core.detection import Detector
-from controller.core.mapping import PassRaster, PlacedRun, ReasonSets, TileMap
+from controller.core.mapping import PassRaster, PlacedRun, ReasonSets
+from controller.core.passes import PassRecords
 from controller.core.site import Head
 from sim.day import plan
 from sim.inproc import run
+from controller.core.tile_map import TileMap
 from sim.scenario import load_scenario
 from tests import bench_decoders, bench_latency
 
@@ -56,7 +58,8 @@ def lane(count: int, start: int, channels: int = 16) -> tuple[np.ndarray, np.nda
 
 def coverage_growth(updates: int) -> float:
     """Time of an update late in a long run against early: 1 is constant, however long the day."""
-    raster = PassRaster(TileMap(), ReasonSets(), 2_000, 1)
+    tiles = TileMap()
+    raster = PassRaster(tiles, PassRecords(tiles), ReasonSets(), 2_000, 1)
 
     def update(number: int) -> None:
         times, position = lane(10, number)

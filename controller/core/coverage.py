@@ -71,15 +71,37 @@ def credited_cells(spans: IntArray, common_error_dmm: int) -> IntArray:
     high = np.array([spans[:, 2].max(), spans[:, 0].max() + 1])
     corner = (low - reach) // SUBCELLS * SUBCELLS
     width, height = -((corner - high - reach) // SUBCELLS) * SUBCELLS
-    edges = np.zeros((height, width + 1), dtype=np.int32)
-    np.add.at(edges, (spans[:, 0] - corner[1], spans[:, 1] - corner[0]), 1)
-    np.add.at(edges, (spans[:, 0] - corner[1], spans[:, 2] - corner[0]), -1)
-    raster = np.cumsum(edges[:, :width], axis=1) > 0
+    raster = _painted(spans, corner, width, height)
     eroded = erode(raster, common_error_dmm)
     whole = eroded.reshape(height // SUBCELLS, SUBCELLS, width // SUBCELLS, SUBCELLS).all(axis=(1, 3))
     row, column = np.nonzero(whole)
     cells: IntArray = np.stack([column, row], axis=1) + corner // SUBCELLS
     return cells
+
+
+def merge_spans(spans: IntArray) -> IntArray:
+    """
+    The same subcells in as few runs as possible: int64 (m, 3), in order of row and column, none touching another.
+
+    spans : int64 (k, 3), k > 0 - as from `seen_spans`
+    """
+    corner = np.array([spans[:, 1].min(), spans[:, 0].min()])
+    width, height = int(spans[:, 2].max() - corner[0]), int(spans[:, 0].max() - corner[1]) + 1
+    raster = _painted(spans, corner, width, height)
+    edges = np.diff(raster.astype(np.int8), axis=1, prepend=np.int8(0), append=np.int8(0))
+    row, start = np.nonzero(edges == 1)
+    stop = np.nonzero(edges == -1)[1]
+    merged: IntArray = np.stack([row + corner[1], start + corner[0], stop + corner[0]], axis=1)
+    return merged
+
+
+def _painted(spans: IntArray, corner: IntArray, width: int, height: int) -> BoolArray:
+    """Runs as a raster of subcells, bool (height, width); `corner`: column, row of its first."""
+    edges = np.zeros((height, width + 1), dtype=np.int32)
+    np.add.at(edges, (spans[:, 0] - corner[1], spans[:, 1] - corner[0]), 1)
+    np.add.at(edges, (spans[:, 0] - corner[1], spans[:, 2] - corner[0]), -1)
+    painted: BoolArray = np.cumsum(edges[:, :width], axis=1) > 0
+    return painted
 
 
 def erode(raster: BoolArray, radius_dmm: int) -> BoolArray:

@@ -1,21 +1,19 @@
 """
-From placed samples to the map: passes are rasterised second by second, credited, and kept in tiles.
+From placed samples to the map: what each second of a pass has seen, and what it has passed without credit.
 
-A pass is looked at through a sliding window of `WINDOW_S` seconds of sample time: within it the common error counts
-as one, beyond it it may have drifted. Each second the window's ground is eroded and credited anew, so that nothing
-waits longer than a second and no seam is left between windows.
+Every second of a pass goes into the pass records (`controller.core.passes`), which credit it.
 """
 
 import msgspec
 import numpy as np
 
-from controller.core.coverage import credited_cells, footprint_cells, seen_spans, unique_cells
+from controller.core.coverage import footprint_cells, seen_spans
+from controller.core.passes import PassRecords, pass_record
 from controller.core.reasons import NO_REASONS, labels, primary
-from controller.core.tiles import TILE_CELLS, ByteArray, CellMark, pack_cells
+from controller.core.tile_map import TileMap
 from controller.core.timebase import SECOND
 from firmware_bridge.records import BoolArray, IntArray
 
-WINDOW_S = 3
 THIN_DMM = 250  # of travel between discs: a scallop of 0.8 mm between two of 0.1 m
 NO_BLOCK = 0
 REASON_SETS_MAX = 255  # one byte a cell; index 0 is the empty set
@@ -46,61 +44,6 @@ class ReasonSets:
         return new
 
 
-class _Tile(msgspec.Struct, kw_only=True, eq=False):
-    marks: ByteArray
-    sets: ByteArray
-    version: int
-    is_changed: bool
-
-
-class TileMap:
-    """Sparse tiles of every block of a session."""
-
-    def __init__(self) -> None:
-        self._tiles: dict[tuple[int, int, int], _Tile] = {}
-
-    def credit(self, block: int, cells: IntArray) -> None:
-        """Mark cells int64 (k, 2) as credited; it outweighs any reason they had."""
-        for tile, column, row in self._by_tile(block, cells):
-            if (tile.marks[row, column] != CellMark.CREDITED).any():
-                tile.marks[row, column] = CellMark.CREDITED
-                tile.sets[row, column] = 0
-                tile.is_changed = True
-
-    def withhold(self, block: int, cells: IntArray, reason_set: int) -> None:
-        """Mark cells as passed without credit, for the latest reasons; credited cells stay as they are."""
-        for tile, column, row in self._by_tile(block, cells):
-            is_open = tile.marks[row, column] != CellMark.CREDITED
-            is_new = is_open & (tile.sets[row, column] != reason_set)
-            if is_new.any():
-                tile.marks[row[is_open], column[is_open]] = CellMark.OUT_OF_SPEC
-                tile.sets[row[is_open], column[is_open]] = reason_set
-                tile.is_changed = True
-
-    def take_changed(self) -> list[tuple[int, int, int, int, bytes]]:
-        """(block, tx, ty, version, cells) of tiles changed since the last call, in order of block, row and column."""
-        changed = []
-        for key in sorted(self._tiles, key=lambda k: (k[0], k[2], k[1])):
-            tile = self._tiles[key]
-            if tile.is_changed:
-                tile.is_changed = False
-                tile.version += 1
-                changed.append((*key, tile.version, pack_cells(tile.marks, tile.sets)))
-        return changed
-
-    def _by_tile(self, block: int, cells: IntArray) -> list[tuple[_Tile, IntArray, IntArray]]:
-        found = []
-        places = cells // TILE_CELLS
-        for tx, ty in unique_cells(places).tolist():
-            here = cells[(places[:, 0] == tx) & (places[:, 1] == ty)]
-            key = (block, tx, ty)
-            if key not in self._tiles:
-                empty = np.zeros((TILE_CELLS, TILE_CELLS), dtype=np.uint8)
-                self._tiles[key] = _Tile(marks=empty, sets=empty.copy(), version=0, is_changed=False)
-            found.append((self._tiles[key], here[:, 0] - tx * TILE_CELLS, here[:, 1] - ty * TILE_CELLS))
-        return found
-
-
 class PlacedRun(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """
     Consecutive placed samples of one head under one block.
@@ -122,14 +65,21 @@ class PlacedRun(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 class PassRaster:
     """The running pass of one head."""
 
-    def __init__(self, tiles: TileMap, reason_sets: ReasonSets, footprint_dmm: int, alarm_samples: int) -> None:
+    def __init__(
+        self, tiles: TileMap, records: PassRecords, reason_sets: ReasonSets, footprint_dmm: int, alarm_samples: int
+    ) -> None:
         self._tiles = tiles
+        self._records = records
         self._reason_sets = reason_sets
         self._footprint_dmm = footprint_dmm
         self._samples = alarm_samples
         self._block = NO_BLOCK
+        self._number = records.begin_pass()
         self._second = 0
-        self._window: list[tuple[int, IntArray, int]] = []
+        self._seen: list[IntArray] = []
+        self._first_ns = self._last_ns = 0
+        self._common_error_dmm = 0
+        self._tail_ns: IntArray | None = None
         self._tail_position: IntArray | None = None
         self._tail_radius: IntArray | None = None
         self._travel_dmm = 0
@@ -144,34 +94,36 @@ class PassRaster:
         seconds = run.times_ns // SECOND
         for start, stop in split_runs(seconds):
             if int(seconds[start]) != self._second:
-                self._credit_window()
+                self._keep_second()
                 self._second = int(seconds[start])
             self._add_rows(run, slice(start, stop))
 
     def close(self) -> None:
-        """Credit what is seen so far and forget the pass: a gap, a new block or the end."""
-        self._credit_window()
-        self._window.clear()
-        self._tail_position = self._tail_radius = self._last_position = None
+        """Credit what is seen so far and end the pass: a gap, a new block or the end."""
+        self._keep_second()
+        self._number = self._records.begin_pass()
+        self._tail_ns = self._tail_position = self._tail_radius = self._last_position = None
 
     def _add_rows(self, run: PlacedRun, rows: slice) -> None:
         position, radius, reasons = run.position_dmm[rows], run.radius_dmm[rows], run.reasons[rows]
         anchors = self._thin(run.times_ns[rows], position)
         self._withhold(position[anchors], reasons[anchors])
+        times_ns = run.times_ns[rows]
         if self._samples == 1:
             position, radius = position[anchors], radius[anchors]
-        elif self._tail_position is not None and self._tail_radius is not None:
+        elif self._tail_ns is not None and self._tail_position is not None and self._tail_radius is not None:
+            times_ns = np.concatenate([self._tail_ns, times_ns])
             position = np.concatenate([self._tail_position, position])
             radius = np.concatenate([self._tail_radius, radius])
         if self._samples > 1:
-            self._tail_position, self._tail_radius = (
-                position[1 - self._samples :],
-                radius[1 - self._samples :],
-            )
-        if len(position):
-            seen = seen_spans(position, radius, self._samples)
-            if len(seen):
-                self._window.append((self._second, seen, run.common_error_dmm))
+            tail = slice(1 - self._samples, None)
+            self._tail_ns, self._tail_position, self._tail_radius = times_ns[tail], position[tail], radius[tail]
+        seen = seen_spans(position, radius, self._samples)
+        if len(seen):
+            self._first_ns = min(self._first_ns, int(times_ns[0])) if self._seen else int(times_ns[0])
+            self._last_ns = int(times_ns[-1])
+            self._common_error_dmm = max(self._common_error_dmm, run.common_error_dmm)
+            self._seen.append(seen)
 
     def _thin(self, times_ns: IntArray, position: IntArray) -> BoolArray:
         """Samples about `THIN_DMM` of travel apart, and one every half second at a standstill."""
@@ -193,13 +145,13 @@ class PassRaster:
                 cells = footprint_cells(position[reasons == mask], self._footprint_dmm)
                 self._tiles.withhold(self._block, cells, self._reason_sets.index(mask))
 
-    def _credit_window(self) -> None:
-        if self._window and self._window[-1][0] == self._second:
-            seen = np.concatenate([spans for _, spans, _ in self._window])
-            common = max(error for _, _, error in self._window)
-            self._tiles.credit(self._block, credited_cells(seen, common))
-        oldest = self._second - WINDOW_S + 2
-        self._window = [entry for entry in self._window if entry[0] >= oldest]
+    def _keep_second(self) -> None:
+        if self._seen:
+            times = self._second, self._first_ns, self._last_ns
+            seen = np.concatenate(self._seen)
+            self._records.add(self._block, pass_record(self._number, *times, self._common_error_dmm, seen))
+        self._seen.clear()
+        self._common_error_dmm = 0
 
 
 def split_runs(values: IntArray) -> list[tuple[int, int]]:

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from controller.core.geometry import wrap_angle
-from controller.core.mapping import WINDOW_S
+from controller.core.passes import WINDOW_S
 from controller.core.reasons import Reason, mask_of
 from controller.core.site import Profile, Site
 from controller.core.track import TrackFix, distance_m, is_jump

@@ -15,10 +15,12 @@ from controller.core.effects import AnyEvent, Command, PlacedSamples
 from controller.core.envelope import LineClock
 from controller.core.geometry import Plane
 from controller.core.inputs import Calibration, Origin, StationSeen
-from controller.core.mapping import PassRaster, ReasonSets, TileMap
+from controller.core.mapping import PassRaster, ReasonSets
+from controller.core.passes import PassRecords
 from controller.core.reasons import Reason, ReasonValue
 from controller.core.rules import Measured
 from controller.core.site import Autopilot, Head, Site
+from controller.core.tile_map import TileMap
 from controller.core.timebase import DeviceClock, EpochClock
 from controller.core.track import Track
 from firmware_bridge.autopilot_records import AutopilotMessage
@@ -150,6 +152,7 @@ class State(msgspec.Struct, kw_only=True, eq=False):
     heads: list[HeadState]
     autopilots: tuple[AutopilotState, ...]
     tiles: TileMap
+    passes: PassRecords
     reason_sets: ReasonSets
     track: Track
     position_clock: EpochClock
@@ -208,6 +211,7 @@ class Outbox:
 def begin(site: Site, origin: Origin) -> State:
     """The state of a session before its first input."""
     tiles, reason_sets = TileMap(), ReasonSets()
+    passes = PassRecords(tiles)
     position = site.position
     plane = None
     if site.task is not None:
@@ -218,7 +222,9 @@ def begin(site: Site, origin: Origin) -> State:
             head=head,
             clock=DeviceClock(),
             line_clock=LineClock(head, site.timing(head.link)),
-            raster=PassRaster(tiles, reason_sets, round(head.nominal_radius_m * 10_000), site.profile.alarm_samples),
+            raster=PassRaster(
+                tiles, passes, reason_sets, round(head.nominal_radius_m * 10_000), site.profile.alarm_samples
+            ),
             output=OutputState(),
         )
         for head in site.heads
@@ -239,6 +245,7 @@ def begin(site: Site, origin: Origin) -> State:
             for a in site.autopilots
         ),
         tiles=tiles,
+        passes=passes,
         reason_sets=reason_sets,
         track=Track(),
         position_clock=EpochClock(site.timing(position.link), site.utc_at_mono_zero_ns),

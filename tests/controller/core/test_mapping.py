@@ -2,8 +2,10 @@
 
 import numpy as np
 
-from controller.core.mapping import REASON_SETS_MAX, PassRaster, PlacedRun, ReasonSets, TileMap, split_runs
+from controller.core.mapping import REASON_SETS_MAX, PassRaster, PlacedRun, ReasonSets, split_runs
+from controller.core.passes import PassRecords
 from controller.core.reasons import Reason, mask_of
+from controller.core.tile_map import TileMap
 from controller.core.tiles import CellMark, unpack_cells
 
 SECOND = 1_000_000_000
@@ -39,7 +41,7 @@ def credited(tiles):
 
 def painted(chunks, common=300, samples=1):
     tiles = TileMap()
-    raster = PassRaster(tiles, ReasonSets(), 2_000, samples)
+    raster = PassRaster(tiles, PassRecords(tiles), ReasonSets(), 2_000, samples)
     times, position = lane()
     for start, stop in zip([0, *chunks], [*chunks, len(times)], strict=True):
         raster.add(run_of(times[start:stop], position[start:stop], common=common))
@@ -71,7 +73,7 @@ def test_a_lane_is_credited_as_wide_as_the_rule_allows():
 def test_a_later_bad_pass_does_not_remove_credit():
     """Reasons mark only ground that was never credited in the block."""
     tiles, reasons = TileMap(), ReasonSets()
-    raster = PassRaster(tiles, reasons, 2_000, 1)
+    raster = PassRaster(tiles, PassRecords(tiles), reasons, 2_000, 1)
     times, position = lane()
     raster.add(run_of(times, position))
     raster.close()
@@ -84,7 +86,7 @@ def test_a_later_bad_pass_does_not_remove_credit():
 def test_good_ground_replaces_the_reasons_it_had():
     """A pass without credit, then one with it: the cell counts and its reasons are gone."""
     tiles = TileMap()
-    raster = PassRaster(tiles, ReasonSets(), 2_000, 1)
+    raster = PassRaster(tiles, PassRecords(tiles), ReasonSets(), 2_000, 1)
     times, position = lane()
     raster.add(run_of(times, position, reasons=Reason.TOO_FAST.bit))
     raster.add(run_of(times + 10 * SECOND, position))
@@ -93,28 +95,6 @@ def test_good_ground_replaces_the_reasons_it_had():
         marks, sets = unpack_cells(cells)
         assert not sets[marks == CellMark.CREDITED].any()
         assert sets[marks == CellMark.OUT_OF_SPEC].all()
-
-
-def test_unchanged_tiles_are_not_written_again():
-    """Crediting the same cells twice changes nothing; versions count changes."""
-    tiles = TileMap()
-    cells = np.array([[3, 4], [300, 4]])
-    tiles.credit(1, cells)
-    assert [(block, tx, ty, version) for block, tx, ty, version, _ in tiles.take_changed()] == [
-        (1, 0, 0, 1),
-        (1, 1, 0, 1),
-    ]
-    tiles.credit(1, cells)
-    assert tiles.take_changed() == []
-    tiles.withhold(1, np.array([[5, 5]]), 1)
-    assert [entry[3] for entry in tiles.take_changed()] == [2]
-
-
-def test_cells_west_and_south_of_the_origin_have_tiles_of_their_own():
-    """Negative columns and rows fall into negative tiles."""
-    tiles = TileMap()
-    tiles.credit(1, np.array([[-1, -1], [0, 0]]))
-    assert credited(tiles) == {(-1, -1), (0, 0)}
 
 
 def test_reason_sets_are_announced_once_and_never_run_out():
