@@ -225,6 +225,15 @@ def decode_toml(text: str, kind: type[_T], source: str) -> _T:
         raise ConfigError(f"{source}: not valid TOML: {error}") from error
 
 
+def _check_known_point(config: Config, source: str) -> None:
+    task = config.task
+    if task is not None and (task.known_point_latitude_deg is None) != (task.known_point_longitude_deg is None):
+        raise ConfigError(
+            f"{source}: [task] known_point_latitude_deg and known_point_longitude_deg belong together: "
+            "write both or neither"
+        )
+
+
 def _check_references(config: Config, source: str) -> None:
     """What spans sections: names are unique, links exist and speak what is expected of them."""
     protocols: dict[str, str] = {}
@@ -237,6 +246,7 @@ def _check_references(config: Config, source: str) -> None:
             )
         protocols[link.name] = link.protocol
     _check_signing(config, source)
+    _check_known_point(config, source)
     wanted: list[tuple[str, str, tuple[str, ...]]] = [
         ("[position] link", config.position.link, ("gnss", "mavlink", "n38"))
     ]

@@ -12,7 +12,18 @@ import numpy as np
 from controller.core.effects import CheckResult
 from controller.core.inputs import Calibration, CheckPart
 from controller.core.site import Profile
-from firmware_bridge.records import FloatArray
+from controller.core.timebase import SECOND
+from firmware_bridge.records import FloatArray, MonoNs
+
+POINT_S_MIN = 5.0  # fifty fixes at 10 Hz: noise is seen, and that nobody is passing by
+
+
+class PointRun(msgspec.Struct, kw_only=True):
+    """Fixes on the known point in unbroken order: the largest distance from it, and when they were taken."""
+
+    distance_m: float
+    first_ns: MonoNs
+    last_ns: MonoNs
 
 
 class CheckRun(msgspec.Struct, kw_only=True, eq=False):
@@ -22,6 +33,7 @@ class CheckRun(msgspec.Struct, kw_only=True, eq=False):
     background_alarms : alarms raised while the head was over quiet ground
     peak              : float64 (channels,), strongest signal of each channel in the reference part; NaN before any
     alarmed           : channels that were above their threshold in the reference part
+    point             : what the fixes of the known point part say; None before any, and once they came into doubt
     is_path_answered  : the head has confirmed the lamp and buzzer commanded in the alarm path part
     """
 
@@ -33,6 +45,7 @@ class CheckRun(msgspec.Struct, kw_only=True, eq=False):
     background_alarms: int = 0
     background_sigma: FloatArray | None = None
     alarmed: list[int] = []
+    point: PointRun | None = None
     is_path_answered: bool = False
 
 
@@ -60,6 +73,15 @@ def watch(run: CheckRun, signal: FloatArray, threshold: FloatArray) -> None:
             run.alarmed.append(channel)
 
 
+def stand_on_point(run: CheckRun, distance_m: float, at_ns: MonoNs, gap_ns_max: int) -> None:
+    """A fix that may carry credit was taken in the known point part; after a longer gap the count begins anew."""
+    point = run.point
+    if point is None or at_ns - point.last_ns > gap_ns_max:
+        run.point = PointRun(distance_m=distance_m, first_ns=at_ns, last_ns=at_ns)
+    else:
+        point.distance_m, point.last_ns = max(point.distance_m, distance_m), at_ns
+
+
 def judge_check(
     run: CheckRun,
     calibration: Calibration,
@@ -67,6 +89,7 @@ def judge_check(
     profile: Profile,
     *,
     is_seen_and_heard: bool,
+    has_known_point: bool,
 ) -> tuple[CheckResult, ...]:
     """All results of a finished check; it passed if every one did."""
     results = [_background_alarms(run)]
@@ -82,10 +105,23 @@ def judge_check(
         results.append(_result("alarm_raised", name, float(index in run.alarmed), 1.0, 1.0))
     results.append(_result("lamp_and_buzzer_answered", None, float(run.is_path_answered), 1.0, 1.0))
     results.append(_result("lamp_and_buzzer_seen_and_heard", None, float(is_seen_and_heard), 1.0, 1.0))
+    if has_known_point:
+        results += _known_point(run.point, profile)
     for part in CheckPart:
+        if part is CheckPart.KNOWN_POINT and not has_known_point:
+            continue
         done = float(run.parts_done.count(part))
         results.append(_result(f"part_{part.value}_done", None, done, 1.0, 1.0))
     return tuple(results)
+
+
+def _known_point(point: PointRun | None, profile: Profile) -> list[CheckResult]:
+    distance_m = None if point is None else point.distance_m
+    lasting_s = None if point is None else (point.last_ns - point.first_ns) / SECOND
+    return [
+        _result("known_point_distance_m", None, distance_m, None, profile.known_point_m_max),
+        _result("known_point_s", None, lasting_s, POINT_S_MIN, None),
+    ]
 
 
 def _background_alarms(run: CheckRun) -> CheckResult:

@@ -118,6 +118,20 @@ class Verdict(Event, frozen=True, kw_only=True, tag="verdict"):
     cause: str
 
 
+class Revoked(Event, frozen=True, kw_only=True, tag="revoked"):
+    """
+    What samples of [from_ns, to_ns) earned in a block is withdrawn, and its tiles are written anew (`reason` in each).
+
+    cells_lost : those that other samples bear are credited again within the next seconds
+    """
+
+    block: int
+    from_ns: MonoNs
+    to_ns: MonoNs
+    reason: str
+    cells_lost: int
+
+
 class AlarmRaised(Event, frozen=True, kw_only=True, tag="alarm_raised"):
     """
     An anomaly, at once, from samples and time alone. `check`: the function check it was raised in, if any.
@@ -268,6 +282,7 @@ AnyEvent = (
     | BlockOpened
     | BlockEnded
     | Verdict
+    | Revoked
     | AlarmRaised
     | AlarmEnded
     | AlarmLocated

@@ -70,6 +70,9 @@ class CheckPart(enum.Enum):
 
     BACKGROUND = "background"  # the head over quiet ground: no alarm, noise within limits
     REFERENCE_ITEM = "reference_item"  # the check piece under every coil in turn
+    KNOWN_POINT = (
+        "known_point"  # the position antenna over a place that was surveyed by other means, where there is one
+    )
     ALARM_PATH = "alarm_path"  # lamp and buzzer commanded, answered by the head, seen and heard by a person
 
 

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from controller.core import trust
 from controller.core.alarms import AlarmPosition
 from controller.core.crosscheck import disagreement
 from controller.core.effects import AlarmLocated, AlarmUnlocated, PlacedSamples
@@ -153,22 +154,25 @@ def _bracket_reasons(
         mask |= Reason.ATTITUDE_UNKNOWN.bit
     if bracket.time_error_ns is None:
         mask |= Reason.CLOCK_UNSYNCED.bit
-    if state.is_base_changed:
-        mask |= Reason.BASE_CHANGED.bit
-    reasons = np.full((len(samples.index), 1), mask, dtype=np.int64)
-    if state.jump_until_ns is not None:
-        reasons[samples.times_ns < state.jump_until_ns] |= Reason.POSITION_JUMP.bit
-    return reasons
+    return (trust.reasons_of(state, samples.times_ns) | mask)[:, None]
 
 
 def _crosscheck(state: State, head: HeadState, fixes: tuple[TrackFix, TrackFix]) -> int:
-    """`sources_disagree` where a second receiver is configured and does not bear out the fixes; else nothing."""
+    """
+    `sources_disagree` where a second receiver is configured and does not bear out the fixes; else nothing.
+
+    One that says nothing withholds credit; one that contradicts takes what was credited before.
+    """
     if state.second is None:
         return NO_REASONS
     measured = disagreement(fixes, state.second.track, state.site)
     head.measured[Reason.SOURCES_DISAGREE] = measured
     assert measured.limit is not None, "the cross-check has one"
-    return Reason.SOURCES_DISAGREE.bit if measured.value is None or measured.value > measured.limit else NO_REASONS
+    if measured.value is not None and measured.value <= measured.limit:
+        return NO_REASONS
+    if measured.value is not None:
+        trust.doubt(state, Reason.SOURCES_DISAGREE)
+    return Reason.SOURCES_DISAGREE.bit
 
 
 def _spacing(state: State, head: HeadState, position_dmm: IntArray) -> IntArray:

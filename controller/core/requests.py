@@ -10,7 +10,7 @@ import math
 import msgspec
 import numpy as np
 
-from controller.core import checks
+from controller.core import checks, trust
 from controller.core.alarms import NEXT, AlarmInput, AlarmState
 from controller.core.checks import CheckRun
 from controller.core.detection import Thresholds
@@ -39,6 +39,7 @@ from controller.core.inputs import (
     SetPaused,
     StationSeen,
 )
+from controller.core.reasons import Reason
 from controller.core.sampling import set_output
 from controller.core.self_test import begin_self_test
 from controller.core.site import Profile
@@ -165,6 +166,8 @@ def _begin_part(state: State, head: HeadState, request: BeginCheckPart, now_ns: 
         return "no function check is running"
     if request.part in head.check.parts_done:
         return f"part {request.part.value} was already done; a retest is a new check"
+    if request.part is CheckPart.KNOWN_POINT and not trust.has_known_point(state.site):
+        return "there is no known point: [task] known_point_latitude_deg and known_point_longitude_deg are not set"
     assert head.detector is not None
     checks.begin_part(head.check, request.part, head.detector.sigma)
     if request.part is CheckPart.ALARM_PATH:
@@ -179,7 +182,12 @@ def _end_check(state: State, head: HeadState, request: EndCheck, now_ns: MonoNs,
     assert head.detector is not None
     checks.leave_part(run, head.detector.sigma)
     results = checks.judge_check(
-        run, calibration, head.channels, state.site.profile, is_seen_and_heard=request.is_alarm_seen_and_heard
+        run,
+        calibration,
+        head.channels,
+        state.site.profile,
+        is_seen_and_heard=request.is_alarm_seen_and_heard,
+        has_known_point=trust.has_known_point(state.site),
     )
     passed = all(result.passed for result in results)
     head.check = None
@@ -197,6 +205,7 @@ def _end_check(state: State, head: HeadState, request: EndCheck, now_ns: MonoNs,
         )
     )
     _judge_blocks(state, head, run.number, now_ns, out, passed=passed)
+    trust.judge_point(state, run, now_ns, passed=passed)
     if passed:
         _open_block(state, head, calibration, run.number, now_ns, out)
     return None
@@ -235,14 +244,14 @@ def _open_block(
 
 
 def _see_station(state: State, station: StationSeen, now_ns: MonoNs, out: Outbox) -> None:
-    """Another station, or the same one elsewhere, withholds credit; a network's virtual one may move at will."""
+    """Another station, or the same one elsewhere, takes credit; a network's virtual one may move at will."""
     before, state.station = state.station, station
     moved_m = None
     if before is not None:
         moved_m = math.dist((before.x_m, before.y_m, before.z_m), (station.x_m, station.y_m, station.z_m))
         is_other = station.station_id != before.station_id or station.is_virtual != before.is_virtual
         if is_other or (moved_m > STATION_M_MAX and not station.is_virtual):
-            state.is_base_changed = True
+            trust.doubt(state, Reason.BASE_CHANGED)
     out.events.append(
         StationChanged(
             mono_ns=now_ns,
@@ -250,7 +259,7 @@ def _see_station(state: State, station: StationSeen, now_ns: MonoNs, out: Outbox
             station_id=station.station_id,
             is_virtual=station.is_virtual,
             moved_m=None if moved_m is None else round(moved_m, 4),
-            is_credit_withheld=state.is_base_changed,
+            is_credit_withheld=bool(state.doubts & Reason.BASE_CHANGED.bit),
         )
     )
 

@@ -28,6 +28,7 @@ class Profile(Section, frozen=True, kw_only=True):
 
     confidence                : what the position error bound must hold with; scales the receivers' 95 % statements
     error_95_m_max            : largest stated 95 % horizontal error of a fix that may carry credit
+    known_point_m_max         : how far the antenna may be found from a known point, in a function check
     fix_gap_s_max             : longest time between the two fixes that bracket a credited sample
     k_sigma, k_noise          : alarm threshold in units of noise; smallest margin of the reference item over the site
                                 threshold in units of noise
@@ -44,6 +45,7 @@ class Profile(Section, frozen=True, kw_only=True):
     confidence: Literal["95%", "99.7%"]
     fix_classes: tuple[FixClass, ...]
     error_95_m_max: Annotated[float, Meta(gt=0.0, le=2.0)]
+    known_point_m_max: Annotated[float, Meta(gt=0.0, le=1.0)]
     fix_gap_s_max: Annotated[float, Meta(gt=0.0, le=2.0)]
     heading_error_95_deg_max: Annotated[float, Meta(gt=0.0, le=10.0)]
     requires_attitude: bool
@@ -63,12 +65,19 @@ class Profile(Section, frozen=True, kw_only=True):
 
 
 class Task(Section, frozen=True, kw_only=True):
-    """The task this session works for and the immutable WGS 84 origin of its east-north plane."""
+    """
+    The task this session works for and the immutable WGS 84 origin of its east-north plane.
+
+    known_point_latitude_deg, known_point_longitude_deg : a marked place that was surveyed by other means; the position
+    antenna is brought over it in every function check. Both or neither
+    """
 
     id: Identifier
     origin_latitude_deg: Annotated[float, Meta(ge=-85.0, le=85.0)]
     origin_longitude_deg: Annotated[float, Meta(ge=-180.0, le=180.0)]
     origin_altitude_m: Annotated[float, Meta(ge=-500.0, le=6000.0)]
+    known_point_latitude_deg: Annotated[float, Meta(ge=-85.0, le=85.0)] | None = None
+    known_point_longitude_deg: Annotated[float, Meta(ge=-180.0, le=180.0)] | None = None
 
 
 class Vehicle(Section, frozen=True, kw_only=True):

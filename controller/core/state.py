@@ -17,7 +17,7 @@ from controller.core.geometry import Plane
 from controller.core.inputs import Calibration, Origin, StationSeen
 from controller.core.mapping import PassRaster, ReasonSets
 from controller.core.passes import PassRecords
-from controller.core.reasons import Reason, ReasonValue
+from controller.core.reasons import NO_REASONS, Reason, ReasonValue
 from controller.core.rules import Measured
 from controller.core.site import Autopilot, Head, Site
 from controller.core.tile_map import TileMap
@@ -145,7 +145,13 @@ class AutopilotState(msgspec.Struct, kw_only=True):
 
 
 class State(msgspec.Struct, kw_only=True, eq=False):
-    """The whole of it."""
+    """
+    The whole of it.
+
+    trusted_ns       : since when positions are trusted (`controller.core.trust`); None before any block
+    doubts           : what speaks against them now      unsound : for what credit is to be withdrawn in this step
+    past_doubts      : what spoke against samples taken before `doubted_until_ns`, when a known point was passed
+    """
 
     site: Site
     origin: Origin
@@ -164,8 +170,11 @@ class State(msgspec.Struct, kw_only=True, eq=False):
     is_paused: bool = False
     base_station: str | None = None
     station: StationSeen | None = None
-    is_base_changed: bool = False  # to the session's end: no check has a known point to pass yet
-    jump_until_ns: MonoNs | None = None
+    trusted_ns: MonoNs | None = None
+    doubts: int = NO_REASONS
+    past_doubts: int = NO_REASONS
+    doubted_until_ns: MonoNs = MonoNs(0)
+    unsound: Reason | None = None
     checks_begun: int = 0
     blocks_opened: int = 0
     tokens_used: int = 0

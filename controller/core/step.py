@@ -7,6 +7,7 @@ loop and is changed in place.
 
 import math
 
+from controller.core import trust
 from controller.core.autopilot import command_autopilots, hear_autopilot
 from controller.core.effects import (
     CreditState,
@@ -46,7 +47,7 @@ from firmware_bridge.records import (
     UtcNs,
 )
 
-JUMP_HOLD_NS = 2 * SECOND  # after a jump, until fixes may carry credit again
+REDRAWN_A_STEP = 1  # windows of a pass, a millisecond each: no alarm waits behind more of them
 # 2025-01-01T00:00:00Z. Nothing live is older than this program. A receiver whose GPS week has rolled over is 1024 weeks
 # back, so every such date is found until August 2044.
 LIVE_UTC_NS_MIN = 1_735_689_600 * SECOND
@@ -71,6 +72,9 @@ def step(state: State, inputs: Inputs) -> tuple[State, Effects]:
         watch_self_test(state, head, now_ns, out)
         place_pending(state, head, now_ns, out)
     command_autopilots(state, now_ns, out)  # after the heads: lamp and buzzer come first
+    if trust.withdraw_unsound(state, now_ns, out):
+        _write_tiles(state, now_ns, out)  # in one turn with the event, so that a cut leaves both or neither
+    state.passes.redraw(REDRAWN_A_STEP)
     is_commit = _is_commit(state, now_ns)
     if state.is_ended:
         _finish(state, now_ns, out)
@@ -240,10 +244,11 @@ def _add_fix(state: State, fix: TrackFix) -> None:
         return
     vehicle, profile = state.site.vehicle, state.site.profile
     if previous is not None and is_jump(previous, fix, vehicle.acceleration_m_s2_max, profile.speed_m_s_max):
-        state.jump_until_ns = MonoNs(fix.mono_ns + JUMP_HOLD_NS)
+        trust.doubt(state, Reason.POSITION_JUMP)
+    trust.watch_point(state, fix)
     if fix.reference_station is not None:
         if state.base_station not in (None, fix.reference_station):
-            state.is_base_changed = True
+            trust.doubt(state, Reason.BASE_CHANGED)
         state.base_station = fix.reference_station
 
 
@@ -326,6 +331,11 @@ def _commit(state: State, now_ns: MonoNs, out: Outbox) -> None:
         if state.announced_refused.get((link, cause)) != count:
             state.announced_refused[link, cause] = count
             out.events.append(LinkCounters(mono_ns=now_ns, utc_ns=utc_ns, link=link, refused=count, cause=cause))
+    _write_tiles(state, now_ns, out)
+
+
+def _write_tiles(state: State, now_ns: MonoNs, out: Outbox) -> None:
+    utc_ns = state.utc_ns(now_ns)
     changed = state.tiles.take_changed()
     for index, names in state.reason_sets.take_new():
         out.events.append(ReasonSetNamed(mono_ns=now_ns, utc_ns=utc_ns, index=index, reasons=names))
@@ -378,6 +388,8 @@ def _finish(state: State, now_ns: MonoNs, out: Outbox) -> None:
         blocks_open += len(head.unjudged) + (head.block is not None)
         end_block(state, head, "session ended", now_ns, out)
         head.raster.close()
+    trust.withdraw_unsound(state, now_ns, out)
+    state.passes.redraw(None)
     _commit(state, now_ns, out)
     out.events.append(
         SessionEnded(

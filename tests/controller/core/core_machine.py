@@ -141,7 +141,7 @@ class Machine:
 
     def __init__(self, machine_site=None, origin=Origin.LIVE, *, has_dictionary=True):
         self.state = begin(machine_site or site(), origin)
-        self.events, self.placed, self.commands, self.effects = [], [], [], []
+        self.events, self.placed, self.commands, self.effects, self.inputs = [], [], [], [], []
         self.seconds = 0.0
         self.sequence = 0
         self.signal = lambda seconds: np.zeros(CHANNELS)
@@ -170,16 +170,15 @@ class Machine:
     def step(self, records=(), requests=()):
         now_ns = START_NS + self._tick * (SECOND // RATE_HZ)
         arrivals = [Arrival(link=link, arrival_ns=now_ns, record=record) for link, record in records]
-        self.state, effects = step(
-            self.state,
-            Inputs(
-                now_ns=now_ns,
-                arrivals=tuple(arrivals),
-                requests=tuple(requests),
-                lateness_ns=self.lateness_ns,
-                backlog_ns=self.backlog_ns,
-            ),
+        inputs = Inputs(
+            now_ns=now_ns,
+            arrivals=tuple(arrivals),
+            requests=tuple(requests),
+            lateness_ns=self.lateness_ns,
+            backlog_ns=self.backlog_ns,
         )
+        self.inputs.append(inputs)
+        self.state, effects = step(self.state, inputs)
         self.events += effects.events
         self.placed += effects.placed
         self.commands += effects.commands
@@ -253,7 +252,7 @@ class Machine:
     def ask(self, *requests):
         return self.tick(requests)
 
-    def check(self, response=100.0, is_alarm_seen_and_heard=True, person="op-1"):
+    def check(self, response=100.0, is_alarm_seen_and_heard=True, person="op-1", on_point_s=0.0):
         """A whole function check, about 24 s: background, the piece under each coil in turn, lamp and buzzer."""
         quiet = self.signal
         self.ask(BeginCheck(person=person, head="head"))
@@ -267,6 +266,9 @@ class Machine:
             self.run(0.5)
             self.signal = quiet
             self.run(2.0)
+        if on_point_s:
+            self.ask(BeginCheckPart(person=person, head="head", part=CheckPart.KNOWN_POINT))
+            self.run(on_point_s)
         self.ask(BeginCheckPart(person=person, head="head", part=CheckPart.ALARM_PATH))
         self.run(1.0)
         self.ask(EndCheck(person=person, head="head", is_alarm_seen_and_heard=is_alarm_seen_and_heard))

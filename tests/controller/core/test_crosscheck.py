@@ -79,17 +79,29 @@ def test_a_second_receiver_that_does_not_bear_the_first_one_out_withholds_credit
     assert after.out_of_spec_m2["sources_disagree"] > 0.9
 
 
-def test_the_first_wrong_fix_is_rejected_and_no_ground_before_it(machine):
+def test_a_false_fix_across_the_line_between_the_antennas_is_not_seen_until_the_machine_turns(machine):
+    """0.2 m sideways changes the distance of antennas 1.2 m apart by 17 mm: agreeing, by itself, proves little."""
+    false_m = 0.2
+    machine.second_fix = lambda seconds, east_m, north_m: {"east_m": east_m + false_m, "north_m": north_m - BEHIND_M}
+    machine.drive(5.0)
+    machine.run(1.0)
+    assert totals(machine).provisional_m2 > 1.0, "and so it counted"
+    machine.second_fix = lambda seconds, east_m, north_m: {"east_m": east_m + false_m - BEHIND_M, "north_m": north_m}
+    machine.run(2.0)
+    assert totals(machine).provisional_m2 == 0.0, "once it shows, what was credited before is taken too"
+    assert totals(machine).out_of_spec_m2["sources_disagree"] > 1.0
+
+
+def test_no_sample_beside_a_fix_that_is_contradicted_earns_credit(machine):
     """Judged at the samples' own instants, so that nothing is credited while the news is on its way."""
     machine.drive(3.0)
     wrong_from = machine.seconds
     machine.second_fix = lambda seconds, east_m, north_m: {
-        "east_m": east_m + (0.2 if seconds >= wrong_from + 0.1 else 0.0),
-        "north_m": north_m - BEHIND_M,
+        "east_m": east_m,
+        "north_m": north_m - BEHIND_M - (0.2 if seconds >= wrong_from + 0.1 else 0.0),
     }
+    machine.placed.clear()
     machine.drive(2.0)
     machine.end()
-    placed = [(block.utc_ns, block.reasons) for block in machine.placed if block.utc_ns is not None]
-    bad = [utc for times, reasons in placed for utc, mask in zip(times, reasons[:, 0], strict=True) if mask]
-    assert bad, "the wrong fixes withheld something"
-    assert totals(machine).provisional_m2 > 0.5
+    waiting = sum(len(block.sequence) for block in machine.placed if not block.reasons.any())
+    assert waiting <= 20, "samples between fixes that agreed, and none after them"
