@@ -120,7 +120,7 @@ class Verdict(Event, frozen=True, kw_only=True, tag="verdict"):
 
 class Revoked(Event, frozen=True, kw_only=True, tag="revoked"):
     """
-    What samples of [from_ns, to_ns) earned in a block is withdrawn, and its tiles are written anew (`reason` in each).
+    What samples of [from_ns, to_ns) earned in a block is withdrawn; the tiles that it had a part in stand before this.
 
     cells_lost : those that other samples bear are credited again within the next seconds
     """

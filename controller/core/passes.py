@@ -7,8 +7,8 @@ waits longer than a second and no seam is left between windows.
 
 Credit is what the windows of the seconds that stand have earned, and nothing else: a second any of whose samples lies
 in a revoked interval is left out of every window. Fewer seconds never credit more, so that credit is first taken from
-every tile that such a second had a part in, at once, and what the other seconds earned there is drawn again after that,
-a window at a time.
+every tile that such a second had a part in, and what the other seconds earned there is drawn again after that. Both
+are done a few tiles and windows at a time: no alarm waits behind a day's ground.
 """
 
 import zlib
@@ -44,6 +44,18 @@ class PassRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     spans: bytes
 
 
+class Revocation(msgspec.Struct, kw_only=True, eq=False):
+    """An interval of a block whose credit is being withdrawn, the tiles that are left, and what it has cost so far."""
+
+    block: int
+    from_ns: int
+    to_ns: int
+    reason: str
+    reason_set: int
+    places: deque[tuple[int, int]]
+    cells_lost: int = 0
+
+
 _Window = tuple[PassRecord, ...]  # seconds of one pass in order; the last is the one whose turn it is
 
 
@@ -54,6 +66,7 @@ class PassRecords:
         self._tiles = tiles
         self._kept: dict[int, list[PassRecord]] = {}
         self._revoked: dict[int, list[tuple[int, int]]] = {}
+        self._revocations: deque[Revocation] = deque()
         self._waiting: deque[tuple[int, _Window]] = deque()
         self._passes = 0
 
@@ -69,35 +82,64 @@ class PassRecords:
             kept.append(record)
             self._draw(block, _window(kept, len(kept) - 1))
 
-    def revoke(self, block: int, from_ns: int, to_ns: int, reason_set: int) -> int:
+    def revoke(self, block: int, from_ns: int, to_ns: int, reason: str, reason_set: int) -> None:
         """
         Withdraw what samples of [from_ns, to_ns) have earned in a block, and will: those that still wait included.
 
-        Returns how many cells have lost their credit; those that other seconds bear get it back by `redraw`.
+        No such sample earns anything from here on; the tiles themselves follow by `withdraw`.
         """
         self._revoked[block] = _joined([*self._revoked.get(block, []), (from_ns, to_ns)])
         kept = self._kept.get(block, [])
-        standing = [self._is_standing(block, record) for record in kept]
-        if all(standing):
-            return 0
+        gone = [record.last_ns >= from_ns and record.first_ns < to_ns for record in kept]
+        if not any(gone):
+            return
         near = bytearray(len(kept))
-        for index, is_standing in enumerate(standing):
-            if not is_standing:
-                first = max(0, index - WINDOW_S + 1)
-                near[first : index + WINDOW_S] = b"\1" * len(near[first : index + WINDOW_S])
+        for index in [index for index, is_gone in enumerate(gone) if is_gone]:
+            around = slice(max(0, index - WINDOW_S + 1), index + WINDOW_S)
+            near[around] = b"\1" * len(near[around])
         places = {tile for record, is_near in zip(kept, near, strict=True) if is_near for tile in record.tiles}
-        still = [record for record, is_standing in zip(kept, standing, strict=True) if is_standing]
+        still = [record for record, is_gone in zip(kept, gone, strict=True) if not is_gone]
         self._kept[block] = still
-        windows = [_window(still, index) for index in range(len(still))]
-        for window in windows:
-            if any(tile in places for record in window for tile in record.tiles):
-                self._waiting.append((block, window))
-        return self._tiles.withdraw(block, places, reason_set)
+        touched = [not places.isdisjoint(record.tiles) for record in still]
+        for index in range(len(still)):
+            if any(touched[max(0, index - WINDOW_S + 1) : index + 1]):
+                self._waiting.append((block, _window(still, index)))
+        self._revocations.append(
+            Revocation(
+                block=block,
+                from_ns=from_ns,
+                to_ns=to_ns,
+                reason=reason,
+                reason_set=reason_set,
+                places=deque(sorted(places)),
+            )
+        )
+
+    def withdraw(self, tiles: int | None) -> list[Revocation]:
+        """Take the credit of up to so many tiles (None: of all) that revoked seconds had a part in; what is done."""
+        done = []
+        while self._revocations and tiles != 0:
+            first = self._revocations[0]
+            place = first.places.popleft()
+            first.cells_lost += self._tiles.withdraw(first.block, place, first.reason_set)
+            tiles = None if tiles is None else tiles - 1
+            if not first.places:
+                done.append(self._revocations.popleft())
+        return done
+
+    @property
+    def is_withdrawing(self) -> bool:
+        """Whether revoked tiles wait for `withdraw`."""
+        return len(self._revocations) > 0
 
     def redraw(self, windows: int | None) -> None:
-        """Credit up to so many of the windows that lost cells to a revoked neighbour; None: all of them."""
+        """
+        Credit up to so many of the windows that lost cells to a revoked neighbour; None: all of them.
+
+        Not before every revoked tile was withdrawn.
+        """
         count = len(self._waiting) if windows is None else min(windows, len(self._waiting))
-        for _ in range(count):
+        for _ in range(0 if self._revocations else count):
             self._draw(*self._waiting.popleft())
 
     def _draw(self, block: int, window: _Window) -> None:

@@ -47,7 +47,8 @@ from firmware_bridge.records import (
     UtcNs,
 )
 
-REDRAWN_A_STEP = 1  # windows of a pass, a millisecond each: no alarm waits behind more of them
+WITHDRAWN_A_STEP = 16  # tiles, a fifth of a millisecond each: a ten-hour day's in half a second
+REDRAWN_A_STEP = 1  # windows of a pass, two milliseconds each
 # 2025-01-01T00:00:00Z. Nothing live is older than this program. A receiver whose GPS week has rolled over is 1024 weeks
 # back, so every such date is found until August 2044.
 LIVE_UTC_NS_MIN = 1_735_689_600 * SECOND
@@ -72,8 +73,8 @@ def step(state: State, inputs: Inputs) -> tuple[State, Effects]:
         watch_self_test(state, head, now_ns, out)
         place_pending(state, head, now_ns, out)
     command_autopilots(state, now_ns, out)  # after the heads: lamp and buzzer come first
-    if trust.withdraw_unsound(state, now_ns, out):
-        _write_tiles(state, now_ns, out)  # in one turn with the event, so that a cut leaves both or neither
+    if trust.withdraw_unsound(state, WITHDRAWN_A_STEP, now_ns, out):
+        _write_tiles(state, now_ns, out)  # before or with the event, so that no cut leaves the event without them
     state.passes.redraw(REDRAWN_A_STEP)
     is_commit = _is_commit(state, now_ns)
     if state.is_ended:
@@ -388,7 +389,7 @@ def _finish(state: State, now_ns: MonoNs, out: Outbox) -> None:
         blocks_open += len(head.unjudged) + (head.block is not None)
         end_block(state, head, "session ended", now_ns, out)
         head.raster.close()
-    trust.withdraw_unsound(state, now_ns, out)
+    trust.withdraw_unsound(state, None, now_ns, out)
     state.passes.redraw(None)
     _commit(state, now_ns, out)
     out.events.append(

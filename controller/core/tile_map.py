@@ -41,18 +41,16 @@ class TileMap:
                 tile.sets[row[is_open], column[is_open]] = reason_set
                 tile.is_changed = True
 
-    def withdraw(self, block: int, places: set[tuple[int, int]], reason_set: int) -> int:
-        """Take a block's credit from whole tiles (tx, ty): every credited cell has these reasons. Cells, counted."""
-        count = 0
-        for place in sorted(places):
-            tile = self._tiles.get((block, *place))
-            if tile is None:
-                continue
-            is_credited = tile.marks == CellMark.CREDITED
-            count += int(np.count_nonzero(is_credited))
-            tile.marks[is_credited] = CellMark.OUT_OF_SPEC
-            tile.sets[is_credited] = reason_set
-            tile.is_changed = tile.is_changed or bool(is_credited.any())
+    def withdraw(self, block: int, place: tuple[int, int], reason_set: int) -> int:
+        """Take a block's credit from a whole tile (tx, ty): its credited cells have these reasons. How many it were."""
+        tile = self._tiles.get((block, *place))
+        if tile is None:
+            return 0
+        is_credited = tile.marks == CellMark.CREDITED
+        count = int(np.count_nonzero(is_credited))
+        tile.marks[is_credited] = CellMark.OUT_OF_SPEC
+        tile.sets[is_credited] = reason_set
+        tile.is_changed = tile.is_changed or count > 0
         return count
 
     def take_changed(self) -> list[tuple[int, int, int, int, bytes]]:

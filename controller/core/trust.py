@@ -89,27 +89,31 @@ def _from_point_m(state: State, fix: TrackFix) -> float:
     return math.hypot(fix.east_m - float(east_m), fix.north_m - float(north_m))
 
 
-def withdraw_unsound(state: State, now_ns: MonoNs, out: Outbox) -> bool:
-    """Revoke what was credited since trust began, if it came into doubt since the last call; True: tiles changed."""
+def withdraw_unsound(state: State, tiles: int | None, now_ns: MonoNs, out: Outbox) -> bool:
+    """
+    Revoke what was credited since trust began, if it came into doubt since the last call, up to so many tiles a call.
+
+    An event says when all tiles of a block are done; True: tiles have changed.
+    """
     reason, state.unsound = state.unsound, None
-    if reason is None or state.trusted_ns is None:
-        return False
-    # A recording's stamps may lag behind its fixes; what waits in a pass was placed before the last fix.
-    until_ns = MonoNs(max(now_ns, state.track.fixes[-1].mono_ns if state.track.fixes else now_ns))
-    is_changed = False
-    for block in range(1, state.blocks_opened + 1):
-        cells = state.passes.revoke(block, state.trusted_ns, until_ns, state.reason_sets.index(reason.bit))
-        if cells:
-            is_changed = True
+    if reason is not None and state.trusted_ns is not None:
+        # A recording's stamps may lag behind its fixes; what waits in a pass was placed before the last fix.
+        until_ns = max(now_ns, state.track.fixes[-1].mono_ns if state.track.fixes else now_ns)
+        for block in range(1, state.blocks_opened + 1):
+            index = state.reason_sets.index(reason.bit)
+            state.passes.revoke(block, state.trusted_ns, until_ns, reason.label, index)
+    is_withdrawing = state.passes.is_withdrawing
+    for done in state.passes.withdraw(tiles):
+        if done.cells_lost:
             out.events.append(
                 Revoked(
                     mono_ns=now_ns,
                     utc_ns=state.utc_ns(now_ns),
-                    block=block,
-                    from_ns=state.trusted_ns,
-                    to_ns=until_ns,
-                    reason=reason.label,
-                    cells_lost=cells,
+                    block=done.block,
+                    from_ns=MonoNs(done.from_ns),
+                    to_ns=MonoNs(done.to_ns),
+                    reason=done.reason,
+                    cells_lost=done.cells_lost,
                 )
             )
-    return is_changed
+    return is_withdrawing

@@ -130,7 +130,8 @@ def test_what_counts_is_what_samples_outside_revoked_intervals_have_earned(acts,
             block, from_ns, length_ns = args
             before = shown.credited(block)
             model.revoked.append((block, from_ns, from_ns + length_ns))
-            lost = records.revoke(block, from_ns, from_ns + length_ns, 7)
+            records.revoke(block, from_ns, from_ns + length_ns, "position_jump", 7)
+            lost = sum(done.cells_lost for done in records.withdraw(None))
             assert lost == len(before - shown.credited(block))
         else:
             records.redraw(args[0])
@@ -155,12 +156,33 @@ def test_seams_at_the_edge_of_a_tile_are_those_of_the_seconds_that_stand(gone):
         records.add(1, band)
         if second != gone:
             without.add(1, band)
-    records.revoke(1, gone * SECOND, gone * SECOND + SECOND, 7)
+    records.revoke(1, gone * SECOND, gone * SECOND + SECOND, "position_jump", 7)
+    records.withdraw(None)
     shown, wanted = Map(tiles), Map(fewer).credited(1)
     assert wanted
     assert shown.credited(1) <= wanted
     records.redraw(None)
     assert shown.credited(1) == wanted
+
+
+def test_tiles_are_withdrawn_a_few_at_a_time_and_nothing_is_drawn_again_before():
+    """However much ground is revoked, a step has little to do; the revocation is done with its last tile."""
+    tiles = TileMap()
+    records, shown = PassRecords(tiles), Map(tiles)
+    for second in range(4):
+        seen = np.array([[row, 0, 200] for row in range(second * 1_280, second * 1_280 + 1_280)], dtype=np.int64)
+        records.add(1, pass_record(second, second, second * SECOND, second * SECOND + 1, 0, seen))
+    before = len(shown.credited(1))
+    records.revoke(1, 0, 3 * SECOND, "base_changed", 7)
+    left = []
+    while records.is_withdrawing:
+        done = records.withdraw(1)
+        records.redraw(None)
+        left.append(len(shown.credited(1)))
+    assert left[:3] == [before * 3 // 4, before * 2 // 4, before // 4]
+    (revocation,) = done
+    assert (revocation.reason, revocation.cells_lost) == ("base_changed", before)
+    assert left[-1] == before // 4, "the last second stands, and is drawn again when all is withdrawn"
 
 
 def test_a_second_that_is_not_over_is_revoked_with_the_samples_that_it_has():
@@ -181,7 +203,8 @@ def test_a_second_that_is_not_over_is_revoked_with_the_samples_that_it_has():
     raster.add(run)
     before = shown.credited(1)
     assert before
-    assert records.revoke(1, SECOND, 2 * SECOND, 7) == 0, "the first second was over before, and stands"
+    records.revoke(1, SECOND, 2 * SECOND, "position_jump", 7)
+    assert records.withdraw(None) == [], "the first second was over before, and stands"
     raster.close()
     assert shown.credited(1) == before
 
@@ -194,7 +217,8 @@ def test_a_revoked_cell_says_why_and_counts_again_when_passed_again():
     seen = seen_spans(position, np.full((30, 1), RADIUS_DMM, dtype=np.int64))
     records.add(1, pass_record(1, 0, 0, 2 * SECOND, 0, seen))
     first = shown.credited(1)
-    records.revoke(1, 0, SECOND, 9)
+    records.revoke(1, 0, SECOND, "position_jump", 9)
+    records.withdraw(None)
     cells = {(tx, ty): unpack_cells(cells) for _, tx, ty, _, cells in tiles.take_changed()}
     assert {int(value) for marks, sets in cells.values() for value in sets[marks == CellMark.OUT_OF_SPEC]} == {9}
     records.add(1, pass_record(2, 20, 20 * SECOND, 22 * SECOND, 0, seen))

@@ -118,7 +118,7 @@ def test_a_fault_of_position_takes_what_was_credited_before_it_and_all_that_foll
 
 
 def test_the_event_and_its_tiles_leave_in_one_turn(ready_machine):
-    """A cut of the record leaves both or neither: no tile claims what an event before it took away (P5)."""
+    """Where one step is enough; no tile claims what an event before it took away, wherever the record is cut (P5)."""
     ready_machine.drive(5.0)
     ready_machine.run(2.0)
     still_jump(ready_machine)
