@@ -105,6 +105,12 @@ def test_a_good_file_becomes_a_site_with_its_profile():
         ("alarm_floor = 5.0", "alarm_floor = 5.0\nrate_error_ppm = 50.0", ("[[head]] front", "plain lines")),
         ("alarm_floor = 5.0", "alarm_floor = 5.0\nrate_error_ppm = -1.0", ("[head 1] rate_error_ppm", ">= 0")),
         ("[position]", '[position]\npulse_head = "rear"', ("[position] pulse_head", "such heads are front")),
+        (
+            "[vehicle]",
+            '[task]\nid = "t"\norigin_latitude_deg = 1.0\norigin_longitude_deg = 1.0\norigin_altitude_m = 1.0\n'
+            "known_point_latitude_deg = 1.0\n\n[vehicle]",
+            ("known_point_longitude_deg", "both or neither"),
+        ),
         ("[vehicle]", "[vehicle", ("not valid TOML",)),
     ],
 )
@@ -157,5 +163,6 @@ def test_training_is_never_stricter_than_the_real_thing():
     real, training = load_profile("ap-shallow"), load_profile("training")
     assert set(real.fix_classes) <= set(training.fix_classes)
     assert training.error_95_m_max >= real.error_95_m_max
+    assert training.known_point_m_max >= real.known_point_m_max
     assert training.speed_m_s_max >= real.speed_m_s_max
     assert training.check_age_h_max >= real.check_age_h_max
