@@ -96,7 +96,7 @@ def check_faults(faults: tuple[Fault, ...], channels: int, source: str) -> None:
     rows = {row.kind: row for row in CATALOGUE}
     for number, fault in enumerate(faults, start=1):
         where, row = f"{source}: [[fault]] {number}, {fault.kind}", rows[fault.kind]
-        if fault.link is None and fault.kind in (*WIRE_FAULTS, "clock_step"):
+        if fault.link is None and fault.kind in WIRE_FAULTS:
             raise ConfigError(f"{where}: say which link; {_choices(row)}")
         if fault.link is not None and fault.link not in row.links:
             raise ConfigError(f"{where}: link {fault.link!r} cannot have it; {_choices(row)}")
@@ -156,7 +156,7 @@ _WIRE = (
     ),
     Row(
         kind="burst",
-        what="64 bytes of line noise ahead of a payload, a share `size` (0.5) of them.",
+        what="64 bytes of line noise ahead of a payload, a share `size` (0.2) of them.",
         must="Counts the noise and goes on.",
         links=LINES,
         withheld=_SERIAL_GAP,
@@ -178,29 +178,38 @@ _WIRE = (
 )
 _CLOCKS = (
     Row(
-        kind="clock_step",
-        what="A device's clock leaps forward by `size` seconds (2.0).",
+        kind="head_clock_step",
+        what="The head's clock leaps forward by `size` seconds (2.0).",
         must="Places nothing by it until it is known again. A head whose clock leaps may be another one: it is asked, "
         "its block ends, and a function check begins the next.",
-        links=("head", "gnss", "gnss2"),
-        withheld={"head": ("clock_unsynced", "not_checked"), "gnss": ("clock_unsynced", "no_fix", "fix_stale")},
+        links=("head",),
+        withheld={"head": ("clock_unsynced", "not_checked")},
         back_s=None,
     ),
     Row(
-        kind="clock_drift",
+        kind="head_clock_drift",
         what="The head's crystal runs fast by `size` ppm (500).",
         must="States a wider error of its samples' times, and withholds where that is beyond the profile's limit.",
         links=("head",),
         lasts_s=30.0,
+    ),
+    Row(
+        kind="receiver_clock_step",
+        what="The receiver's UTC leaps forward by `size` seconds (2.0), and back at its end.",
+        must="Places nothing by it until recent arrivals bear its time out again.",
+        links=RECEIVERS,
+        withheld={"gnss": ("clock_unsynced", "no_fix", "fix_stale")},
+        back_s=13.0,
     ),
 )
 _RECEIVERS = (
     Row(
         kind="receiver_freeze",
         what="The receiver repeats its last position, its time running on.",
-        must="Sees that the position jumps when it comes back; nothing that was credited meanwhile stands.",
+        must="Sees within a second or two that the place does not keep up with the stated speed; as a jump.",
         links=RECEIVERS,
-        withheld={"gnss": ("position_jump", "fix_stale", "no_fix")},
+        withheld={"gnss": ("position_jump",)},
+        within_s=3.0,
         back_s=None,
     ),
     Row(

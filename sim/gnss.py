@@ -113,7 +113,7 @@ class Receiver:
             case "outage":
                 for row in np.flatnonzero(is_on).tolist():
                     epochs.classes[row] = FixClass.NONE
-            case "clock_step":
+            case "receiver_clock_step":
                 epochs.clock_s[is_on] += CLOCK_STEP_S if fault.size is None else fault.size
             case "receiver_freeze":
                 self._freeze(is_on, epochs)

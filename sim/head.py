@@ -51,10 +51,10 @@ class HeadPower:
             match fault.kind:
                 case "head_reset" | "head_swapped":
                     self._offs.append((from_ns, until_ns, fault.kind == "head_swapped"))
-                case "clock_step" if fault.link == "head":
+                case "head_clock_step":
                     size_s = CLOCK_STEP_S if fault.size is None else fault.size
                     self._steps.append((from_ns, round(size_s * SECOND)))
-                case "clock_drift":
+                case "head_clock_drift":
                     self._drifts.append((from_ns, until_ns, CLOCK_DRIFT_PPM if fault.size is None else fault.size))
                 case _:
                     pass

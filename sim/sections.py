@@ -331,7 +331,7 @@ class SecondReceiver(Section, frozen=True, kw_only=True):
 Link = Literal["gnss", "gnss2", "head", "autopilot"]
 FaultKind = Literal[
     "flip", "drop", "duplicate", "reorder", "stall", "burst", "unplug", "wrong_baud",
-    "clock_step", "clock_drift",
+    "head_clock_step", "head_clock_drift", "receiver_clock_step",
     "receiver_freeze", "corrections_lost", "outage", "false_fix", "base_moved", "base_switched",
     "ekf_failed", "autopilot_reboot",
     "head_reset", "head_swapped", "stuck_channel", "dead_channel", "lamp_silent",

@@ -13,7 +13,7 @@ from sim.sections import Fault, FaultKind
 SECOND = 1_000_000_000
 NOISE_BYTES = 64  # of line noise ahead of a payload that a burst hits
 # kind -> the usual share of payloads that it hits
-SHARES: dict[FaultKind, float] = {"flip": 0.05, "drop": 0.2, "duplicate": 0.2, "reorder": 0.2, "burst": 0.5}
+SHARES: dict[FaultKind, float] = {"flip": 0.05, "drop": 0.2, "duplicate": 0.2, "reorder": 0.2, "burst": 0.2}
 CUTS: tuple[FaultKind, ...] = ("unplug", "wrong_baud")
 WIRE_FAULTS: tuple[FaultKind, ...] = (*SHARES, "stall", *CUTS)
 

@@ -15,9 +15,9 @@ from controller.core.detection import Detector
 from controller.core.mapping import PassRaster, PlacedRun, ReasonSets
 from controller.core.passes import PassRecords
 from controller.core.site import Head
+from controller.core.tile_map import TileMap
 from sim.day import plan
 from sim.inproc import run
-from controller.core.tile_map import TileMap
 from sim.scenario import load_scenario
 from tests import bench_decoders, bench_latency
 

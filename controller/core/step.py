@@ -9,6 +9,7 @@ import math
 
 from controller.core import trust
 from controller.core.autopilot import command_autopilots, hear_autopilot
+from controller.core.clocks import take_pulse, take_time_reply
 from controller.core.effects import (
     CreditState,
     Effects,
@@ -29,8 +30,8 @@ from controller.core.sampling import SILENCE_NS_MAX, command_head, cut_signal, i
 from controller.core.self_test import end_self_test, watch_self_test
 from controller.core.snapshot import take_snapshot
 from controller.core.state import HeadState, Outbox, State
-from controller.core.timebase import DAY, SECOND, ClockReply, EpochClock
-from controller.core.track import TrackAttitude, TrackFix, is_jump
+from controller.core.timebase import DAY, SECOND, EpochClock
+from controller.core.track import TrackAttitude, TrackFix, is_frozen, is_jump
 from firmware_bridge.records import (
     Attitude,
     FixClass,
@@ -52,7 +53,6 @@ REDRAWN_A_STEP = 1  # windows of a pass, two milliseconds each
 # 2025-01-01T00:00:00Z. Nothing live is older than this program. A receiver whose GPS week has rolled over is 1024 weeks
 # back, so every such date is found until August 2044.
 LIVE_UTC_NS_MIN = 1_735_689_600 * SECOND
-PULSE_FIX_AGE_NS_MAX = 2 * SECOND  # without a fix, a receiver's pulses run on by its own oscillator
 LATE_FIX = "fix more than 0.5 s late: delayed, or the receiver's clock was stepped"
 
 
@@ -120,9 +120,9 @@ def _take_head_record(
                 end_block(state, head, "head identified itself anew", now_ns, out)
                 head.calibration = None
         case TimeReply():
-            _take_time_reply(state, head, record, arrival_ns, now_ns, out)
+            take_time_reply(state, head, record, arrival_ns, now_ns, out)
         case PulseStamp() if head.head.id == state.site.position.pulse_head:
-            _take_pulse(state, head, record, now_ns)
+            take_pulse(state, head, record, now_ns)
         case OutputReply():
             output_answered(head, record.token, record.lamp_on and record.buzzer_on)
         case SelfTestReply():
@@ -131,29 +131,6 @@ def _take_head_record(
             state.refuse(head.head.link, "the head speaks no version of the protocol that this host speaks")
         case _:
             pass  # what else a head says is shown by the shell; no decision hangs on it
-
-
-def _take_time_reply(
-    state: State, head: HeadState, reply: TimeReply, arrival_ns: MonoNs, now_ns: MonoNs, out: Outbox
-) -> None:
-    """The reply proves the clock's fit, or that the head was switched off, or is another one."""
-    verdict = head.clock.replied(reply.token, reply.device_time_ns, arrival_ns)
-    if verdict in (ClockReply.TAKEN, ClockReply.RESTARTED):
-        head.is_clock_doubted = False
-    if verdict is ClockReply.RESTARTED:
-        head.is_identity_doubted = True
-        end_block(state, head, "head restarted", now_ns, out)
-
-
-def _take_pulse(state: State, head: HeadState, pulse: PulseStamp, now_ns: MonoNs) -> None:
-    """The position receiver's time pulse, by the clock of the head that it is wired to."""
-    link, error_ns = head.head.link, head.clock.error_ns(pulse.device_time_ns)
-    if error_ns is None:
-        state.refuse(link, "pulse before the head's clock was known")
-    elif not state.track.fixes or now_ns - state.track.fixes[-1].mono_ns > PULSE_FIX_AGE_NS_MAX:
-        state.refuse(link, "pulse without a fix of late: the receiver may not know the second")
-    elif not state.position_clock.add_pulse(head.clock.to_mono(pulse.device_time_ns), error_ns):
-        state.refuse(link, "pulse not a whole second after the one before")
 
 
 def _take_fix(state: State, fix: GnssFix, arrival_ns: MonoNs, now_ns: MonoNs, out: Outbox) -> None:
@@ -244,7 +221,8 @@ def _add_fix(state: State, fix: TrackFix) -> None:
         state.refuse(state.site.position.link, "fix not later than the one before")
         return
     vehicle, profile = state.site.vehicle, state.site.profile
-    if previous is not None and is_jump(previous, fix, vehicle.acceleration_m_s2_max, profile.speed_m_s_max):
+    has_jumped = previous is not None and is_jump(previous, fix, vehicle.acceleration_m_s2_max, profile.speed_m_s_max)
+    if has_jumped or is_frozen(state.track.fixes, vehicle.acceleration_m_s2_max):
         trust.doubt(state, Reason.POSITION_JUMP)
     trust.watch_point(state, fix)
     if fix.reference_station is not None:

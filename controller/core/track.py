@@ -7,6 +7,7 @@ sample within it, so that rules are applied once per fix and not once per sample
 
 import math
 from collections import deque
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
@@ -16,6 +17,7 @@ from firmware_bridge.records import FixClass, FloatArray, IntArray, MonoNs
 
 FIXES_KEPT = 256  # 25 s at 10 Hz: longer than any sample waits
 ATTITUDES_KEPT = 1024
+FROZEN_NS = 1_000_000_000  # over which a place is compared with the stated speeds
 
 
 class TrackFix(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,3 +156,26 @@ def is_jump(first: TrackFix, second: TrackFix, acceleration_m_s2: float, speed_m
         return distance > 5.0 * speed_m_s_max * seconds + slack
     expected = 0.5 * (first.speed_m_s + second.speed_m_s) * seconds
     return abs(distance - expected) > slack
+
+
+def is_frozen(fixes: Sequence[TrackFix], acceleration_m_s2: float) -> bool:
+    """
+    Whether the place of the newest fix has not kept up with the speeds that were stated for the last second.
+
+    By more than half of the way that they make (no turn hides as much), half of what a reversal within the second makes
+    and loses again, both stated errors and a decimetre. A receiver that repeats its last position repeats its speed.
+    """
+    last = fixes[-1]
+    way_m, later = 0.0, last
+    for index in range(len(fixes) - 2, -1, -1):
+        fix = fixes[index]
+        if fix.speed_m_s is None or later.speed_m_s is None:
+            return False
+        way_m += 0.5 * (fix.speed_m_s + later.speed_m_s) * (later.mono_ns - fix.mono_ns) / 1e9
+        later = fix
+        if last.mono_ns - fix.mono_ns >= FROZEN_NS:
+            break
+    if not FROZEN_NS <= last.mono_ns - later.mono_ns < 2 * FROZEN_NS:
+        return False
+    errors = (later.error_95_m or 0.0) + (last.error_95_m or 0.0)
+    return distance_m(later, last) < 0.5 * (way_m - 0.25 * acceleration_m_s2) - errors - 0.1

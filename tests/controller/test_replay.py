@@ -1,6 +1,5 @@
 """Same inputs, same record (promise P4); another input, another record, and the first difference is named."""
 
-import re
 import sqlite3
 from contextlib import closing
 
@@ -13,8 +12,10 @@ from controller.store.ledger import read_events
 from controller.store.raw_log import FILE_NAME, RawLogReader, RawLogWriter, encode_inputs
 from controller.store.verify import verify
 from controller.summary import read_map
-from sim.inproc import plan, run
+from sim.day import plan
+from sim.inproc import run
 from sim.scenario import load_scenario
+from sim.sections import Fault
 
 
 def rewritten(session, change):
@@ -36,27 +37,11 @@ def test_a_simulated_day_replays_to_the_same_record(simulated):
     assert report.inputs > 1_000
 
 
-def north_of(payload, minutes=0.001):
-    """The sentences of an epoch as if the antenna were 1.85 m further north."""
-    lines = []
-    for line in payload.decode().split("\r\n")[:-1]:
-        moved = re.sub(r"(\d{4}\.\d{7}),N", lambda found: f"{float(found[1]) + minutes:012.7f},N", line[1:-3])
-        checksum = 0
-        for character in moved:
-            checksum ^= ord(character)
-        lines.append(f"${moved}*{checksum:02X}\r\n")
-    return "".join(lines).encode()
-
-
 def test_a_day_with_a_jump_in_it_replays_to_the_same_record(tmp_path):
     """What was credited before the jump is revoked in the record, which verifies and is made again byte for byte."""
-    day = plan(load_scenario("first-lane"), 1)
-    middle_ns = round(day.until_s / 2 * 1e9)
-    arrivals = [
-        (at, link, north_of(payload) if link == "gnss" and at > middle_ns else payload)
-        for at, link, payload in day.arrivals
-    ]
-    for _ in run(msgspec.structs.replace(day, arrivals=arrivals), tmp_path / "session"):
+    scenario = load_scenario("first-lane")
+    moved = Fault(kind="base_moved", from_s=20.0, size=1.85)
+    for _ in run(plan(msgspec.structs.replace(scenario, fault=(moved,)), 1), tmp_path / "session"):
         pass
     revoked = [event for event in read_events(tmp_path / "session") if isinstance(event, Revoked)]
     assert [event.reason for event in revoked] == ["position_jump"]

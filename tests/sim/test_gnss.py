@@ -99,7 +99,7 @@ def test_a_frozen_receiver_repeats_its_last_place_and_its_time_runs_on():
 
 def test_a_clock_that_steps_dates_its_epochs_wrong():
     """By two seconds, and by nothing before."""
-    plain, found = said(), said(Fault(kind="clock_step", link="gnss", from_s=10.0))
+    plain, found = said(), said(Fault(kind="receiver_clock_step", from_s=10.0))
     steps = {(at >= 10.0, fix.utc_ns - usual.utc_ns) for (at, fix, _), (_, usual, _) in zip(found, plain, strict=True)}
     assert steps == {(False, 0), (True, 2 * 10**9)}
 

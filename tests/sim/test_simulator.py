@@ -342,8 +342,8 @@ COILS_ALONE = ("noise_uv = 1.5\n", "reference_uv = 400.0\n")
         ("[gnss]", "[[fault]]\nkind = 'flip'\nfrom_s = 1.0\n\n[gnss]", "say which link"),
         (
             "[gnss]",
-            "[[fault]]\nkind = 'clock_step'\nlink = 'autopilot'\nfrom_s = 1.0\n[gnss]",
-            "one of head, gnss, gnss2",
+            "[[fault]]\nkind = 'receiver_freeze'\nlink = 'autopilot'\nfrom_s = 1.0\n[gnss]",
+            "one of gnss, gnss2",
         ),
         ("[gnss]", "[[fault]]\nkind = 'outage'\nfrom_s = 2.0\nuntil_s = 1.0\n\n[gnss]", "runs backwards"),
         ("[gnss]", "[[fault]]\nkind = 'drop'\nlink = 'head'\nfrom_s = 2.0\nsize = 1.5\n\n[gnss]", "share"),

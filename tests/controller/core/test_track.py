@@ -4,6 +4,9 @@ import math
 
 import numpy as np
 import pytest
+from core_machine import MS, SECOND
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from controller.core.track import (
     Track,
@@ -11,11 +14,10 @@ from controller.core.track import (
     TrackFix,
     interpolate,
     interpolate_heading,
+    is_frozen,
     is_jump,
 )
 from firmware_bridge.records import FixClass
-
-MS = 1_000_000
 
 
 def fix(mono_ms, east_m=0.0, north_m=0.0, **changes):
@@ -100,3 +102,56 @@ def test_tilt_is_interpolated_only_between_attitudes_near_enough():
     assert track.tilt(np.array([25 * MS, 60 * MS]), 500 * MS) is None
     assert track.tilt(np.array([1_001 * MS]), 500 * MS) is None
     assert track.tilt(np.array([-1 * MS]), 500 * MS) is None
+
+
+def fixes_of(places, speeds, step_ns=100 * MS, error_m=0.02):
+    return [
+        TrackFix(
+            mono_ns=index * step_ns,
+            east_m=float(east),
+            north_m=float(north),
+            fix_class=FixClass.FIXED,
+            error_95_m=error_m,
+            time_error_ns=0,
+            speed_m_s=speed,
+            heading_rad=0.0,
+            heading_error_95_rad=0.01,
+            reference_station=None,
+        )
+        for index, ((east, north), speed) in enumerate(zip(places, speeds, strict=True))
+    ]
+
+
+@settings(max_examples=200)
+@given(
+    begin=st.floats(-1.5, 1.5),
+    accelerations=st.lists(st.floats(-2.0, 2.0), min_size=2, max_size=2),
+    turn_deg_s=st.floats(-90.0, 90.0),
+)
+def test_a_vehicle_that_turns_brakes_or_reverses_is_not_taken_for_frozen(begin, accelerations, turn_deg_s):
+    """Up to 2 m/s2 either way and a quarter turn a second; a reversal within the second among them."""
+    times = np.arange(21) / 10.0
+    speed = begin + np.where(times < 1.0, accelerations[0] * times, accelerations[0] + accelerations[1] * (times - 1.0))
+    heading = np.radians(turn_deg_s) * times
+    east, north = (np.cumsum(speed * part) * 0.1 for part in (np.sin(heading), np.cos(heading)))
+    fixes = fixes_of(list(zip(east, north, strict=True)), np.abs(speed).tolist())
+    assert not any(is_frozen(fixes[: count + 1], 2.0) for count in range(len(fixes)))
+
+
+@settings(max_examples=100)
+@given(speed=st.floats(0.8, 1.5))
+def test_a_place_that_stands_while_the_speed_says_it_moves_is_found_within_a_second(speed):
+    """Not with the first fix that repeats the place; with the eleventh at the latest."""
+    moving = [(0.0, speed * index / 10.0) for index in range(20)]
+    fixes = fixes_of(moving + [moving[-1]] * 11, [speed] * 31)
+    assert not is_frozen(fixes[:21], 2.0)
+    assert is_frozen(fixes, 2.0)
+
+
+def test_without_speeds_or_with_a_gap_nothing_is_said():
+    """Another rule withholds after a gap."""
+    places = [(0.0, 0.0)] * 15
+    assert not is_frozen(fixes_of(places, [None] * 15), 2.0)
+    assert not is_frozen(fixes_of(places, [1.0] * 15, step_ns=3 * SECOND), 2.0)
+    assert is_frozen(fixes_of(places, [1.0] * 15), 2.0)
+    assert not is_frozen(fixes_of(places[:1], [1.0]), 2.0)
