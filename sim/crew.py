@@ -26,6 +26,7 @@ OPERATOR, LEADER = "op-1", "tl-1"
 HEAD = "array"
 LOWER_BOUND = 0.95  # of the computed smallest response: what noise takes off the lowest of several runs
 THRESHOLD_SHARE = 0.6
+POINT_S = 7.0  # on the known point: five unbroken seconds are asked for, and fixes take their time to arrive
 
 Action = Callable[[SimulatedHead], AnyRequest]
 
@@ -76,11 +77,15 @@ def function_check(
     pieces = tuple(first + index * step_s for index in range(scenario.head.channels))
     path_s = pieces[-1] + step_s
     parts.append((path_s, CheckPart.ALARM_PATH))
+    end_s = path_s + 1.0
+    if scenario.checks.has_known_point:
+        parts.append((end_s, CheckPart.KNOWN_POINT))
+        end_s += POINT_S
     script: list[tuple[float, Action]] = [(begin_s, lambda head: BeginCheck(person=OPERATOR, head=HEAD))]
     for time_s, part in parts:
         script.append((time_s, lambda head, part=part: BeginCheckPart(person=OPERATOR, head=HEAD, part=part)))  # type: ignore[misc]
-    script.append((path_s + 1.0, _end_check))
-    return CheckTimes(piece_from_s=pieces, end_s=path_s + 1.0), script
+    script.append((end_s, _end_check))
+    return CheckTimes(piece_from_s=pieces, end_s=end_s), script
 
 
 def _end_check(head: SimulatedHead) -> AnyRequest:

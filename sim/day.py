@@ -27,6 +27,7 @@ START_NS = 1_000 * SECOND  # the controller's monotonic clock when the world beg
 UTC_FROM_NS = 1_767_225_600 * SECOND  # 2026-01-01; the seed chooses a second within the next year
 PLACING_ATTEMPTS = 1_000  # for one strewn target
 PART_S = 30.0
+PEG_M = 0.02  # how far from the peg the antenna may stand
 STREAMS = 6  # of random numbers: one for each device, wires, and the world
 
 
@@ -132,6 +133,7 @@ def plan(scenario: Scenario, seed: int) -> Day:
         script += more
         end_s = closing.end_s + times.pause_s
     script.append((end_s, end_session()))
+    _check_known_point(scenario, motion)
     array = Array(scenario, motion, tuple(checks))
     return Day(
         scenario=scenario,
@@ -144,6 +146,17 @@ def plan(scenario: Scenario, seed: int) -> Day:
         truth=Truth(array, end_s + 1.0),
         streams=streams,
     )
+
+
+def _check_known_point(scenario: Scenario, motion: Motion) -> None:
+    """Both checks stand on the one peg there is; raises `ConfigError` where the last lane ends elsewhere."""
+    if not scenario.checks.has_known_point or scenario.closing_check == "none":
+        return
+    poses = motion.poses(np.array([motion.depart_s, motion.arrive_s]))
+    if np.hypot(np.diff(poses.east_m), np.diff(poses.north_m))[0] > PEG_M:
+        raise ConfigError(
+            '[checks] has_known_point: the vehicle does not come back to the peg; choose [lanes] pattern "northward"'
+        )
 
 
 def _with_strewn_targets(scenario: Scenario, random: np.random.Generator) -> Scenario:

@@ -3,8 +3,11 @@
 import math
 
 import msgspec
+import numpy as np
 
+from sim.earth import geographic
 from sim.gnss_errors import preset_of
+from sim.motion import Motion
 from sim.route import ANTENNA_M, YAW_ACCELERATION_DEG_S2, mount_x_m
 from sim.scenario import SLOPE_DEG_MAX, Scenario
 from sim.sections import GnssModel
@@ -55,7 +58,7 @@ id = "{scenario.name}"
 origin_latitude_deg = {world.latitude_deg}
 origin_longitude_deg = {world.longitude_deg}
 origin_altitude_m = {world.altitude_m}
-
+{_known_point(scenario) if scenario.checks.has_known_point else ""}
 [vehicle]
 antenna_m = {list(ANTENNA_M)}
 slope_deg_max = {SLOPE_DEG_MAX}
@@ -91,6 +94,13 @@ mount_m = [{mount_x_m(scenario)}, 0.0, {head.height_m}]
 nominal_radius_m = {head.detection_radius_m}
 alarm_floor = {alarm_floor(scenario)}
 {"" if rig is None else _running(rig)}"""
+
+
+def _known_point(scenario: Scenario) -> str:
+    """The peg under the antenna where the vehicle stands before it sets off."""
+    poses = Motion(scenario, 0.0).poses(np.zeros(1))
+    latitude, longitude = geographic(scenario.world.origin, poses.east_m, poses.north_m)
+    return f"known_point_latitude_deg = {float(latitude[0])!r}\nknown_point_longitude_deg = {float(longitude[0])!r}\n"
 
 
 def _receiver(link: str, gnss: GnssModel, port: str) -> str:

@@ -19,6 +19,8 @@ from sim.route import ANTENNA_M, Route, mount_x_m
 from sim.scenario import Scenario
 from sim.sections import VehicleModel
 
+SETTLED_M = 2.0  # of the way at either end, over which sway and bounce grow and fade
+
 
 class Poses(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """
@@ -55,7 +57,10 @@ class Motion:
         along, speed = self._drive.at(times_s - self.depart_s)
         place = self._route.at(along)
         roll, pitch = standing(self._slope, place.heading_rad)
-        sway_roll, sway_pitch = sway_rad(self._vehicle)
+        # At either end it stands as the plane does: both checks find the antenna at the same place.
+        ends = np.clip(np.minimum(along, self._route.length_m - along) / SETTLED_M, 0.0, 1.0)
+        moving = ends**2 * (3.0 - 2.0 * ends)
+        sway_roll, sway_pitch = (moving * sway for sway in sway_rad(self._vehicle))
         phase = along * (2.0 * math.pi / self._vehicle.sway_length_m)
         roll = roll + sway_roll * np.sin(phase)
         pitch = pitch + sway_pitch * np.sin(phase / 1.4 + 1.0)
@@ -68,7 +73,7 @@ class Motion:
             heading_rad=place.heading_rad,
             roll_rad=roll,
             pitch_rad=pitch,
-            heave_m=self._vehicle.bounce_m * np.sin(phase * 1.9 + 2.0),
+            heave_m=moving * self._vehicle.bounce_m * np.sin(phase * 1.9 + 2.0),
             speed_m_s=speed * place.rate,
         )
 

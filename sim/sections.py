@@ -156,6 +156,7 @@ class Checks(Section, frozen=True, kw_only=True):
     settle_opening_s, settle_closing_s : the background parts; the first longer than the profile's baseline and settling
     piece_on_s, piece_off_s : how long the check piece lies under each coil, and on its way to the next
     pause_s              : between check and driving
+    has_known_point      : the antenna stands on a surveyed peg during the check, which the check measures
     """
 
     begin_s: Annotated[float, Meta(ge=1.0, le=600.0)] = 5.0
@@ -164,6 +165,7 @@ class Checks(Section, frozen=True, kw_only=True):
     piece_on_s: Annotated[float, Meta(ge=0.1, le=60.0)] = 0.5
     piece_off_s: Annotated[float, Meta(ge=0.1, le=60.0)] = 0.7
     pause_s: Annotated[float, Meta(ge=0.0, le=60.0)] = 2.0
+    has_known_point: bool = False
 
 
 class CoilModel(Section, frozen=True, kw_only=True):
