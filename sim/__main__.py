@@ -159,10 +159,15 @@ def _totals_line(totals: Totals) -> str:
     share = (
         "none" if totals.honest_share is None else f"{totals.honest_share:.4%} of at most {totals.honest_share_max:.2%}"
     )
+    covered = (
+        "none"
+        if totals.covered_share is None
+        else f"{totals.covered_share:.2%} (95 % less {totals.covered_chance:.2%} of chance)"
+    )
     return (
         f"{totals.runs} runs, {len(totals.failures)} failed; credited {totals.credited_m2} m², "
         f"targets found {totals.targets_found}, missed claim {totals.missed_claim_m2} m²; "
-        f"over-claimed under honest noise: {share}"
+        f"over-claimed under honest noise: {share}; errors within what is stated: {covered}"
     )
 
 

@@ -4,9 +4,14 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from sim.seeds import VARIANTS, Case, Outcome, cases, run_all, total
+from sim.faults import check_faults
+from sim.scenario import load_scenario
+from sim.seeds import ANY, VARIANTS, Case, Outcome, cases, random_fault, run_all, total
 
 
 def outcome(variant="bounded", seed=1, **fields):
@@ -56,6 +61,24 @@ def test_honest_noise_is_judged_in_the_pool(over_m2, is_good):
     assert totals.failures == ()
     assert totals.honest_share == pytest.approx(over_m2 / 20.0)
     assert totals.is_good == is_good
+
+
+@pytest.mark.parametrize(("covered", "is_good"), [(5_600, True), (4_000, False)])
+def test_errors_are_judged_by_what_receivers_state(covered, is_good):
+    """Gate (b): the share of epochs within the stated error, less what so few wanderings leave to chance."""
+    totals = total([outcome("honest", epochs=6_000, epochs_covered=covered)] * 5, "first-lane")
+    assert totals.covered_share == pytest.approx(covered / 6_000)
+    assert totals.is_good == is_good
+
+
+@settings(max_examples=200)
+@given(seed=st.integers(0, 2**32 - 1), kind=st.sampled_from(ANY))
+def test_every_fault_that_is_drawn_can_be_in_a_scenario(seed, kind):
+    """Of any kind, on a line that can have it, within its range."""
+    scenario = load_scenario("first-lane")
+    fault = random_fault(kind, scenario, np.random.default_rng(seed))
+    assert fault.kind == kind
+    check_faults((fault,), scenario.head.channels, "drawn")
 
 
 def test_a_run_that_breaks_stops_no_other(tmp_path):
