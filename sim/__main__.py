@@ -201,7 +201,24 @@ def _report(summary: SessionSummary, verdict: Verdict, as_json: bool) -> None:
 def _print_verdict(verdict: Verdict, console: Console) -> None:
     console.print("The oracle, which knows the truth:")
     for name, value in msgspec.to_builtins(verdict).items():
-        console.print(f"  {name.replace('_', ' ').replace(' m2', ' m²')}: {value}")
+        if name == "withdrawals":
+            continue
+        unit = {"m2": " m²", "m": " m"}.get(name.rsplit("_", 1)[-1], "")
+        words = name.removesuffix("_m2").removesuffix("_m").replace("_", " ")
+        match value:
+            case None:
+                console.print(f"  {words}: none")
+            case [first, second] if name == "over_claimed_strip_m":
+                console.print(f"  {words}: {first} x {second} m")
+            case [first, second]:
+                console.print(f"  {words}: median {first}, largest {second} m")
+            case _:
+                console.print(f"  {words}: {value}{unit}")
+    for taken in verdict.withdrawals:
+        console.print(
+            f"  withdrawn at {taken.mono_ns / 1e9:.1f} s: {taken.credited_m2} m², over-claimed "
+            f"{taken.over_claimed_before_m2} m² before and {taken.over_claimed_after_m2} m² after; {taken.cause}"
+        )
 
 
 if __name__ == "__main__":  # a spawned worker imports this file, too

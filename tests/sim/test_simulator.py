@@ -278,7 +278,7 @@ def test_the_same_seed_gives_the_same_record_under_any_hash_seed(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--scenario", "absent"], "there are demo, first-lane, lanes"),
+        (["--scenario", "absent"], "there are base-moved, demo, failed-check, first-lane"),
         (["--scenario", "first-lane", "--seed", "-1"], "--seed"),
         (["--scenario", "first-lane", "--faults", "x"], "there is no fault 'x'; there are flip"),
         (["--scenario", "first-lane", "--fault", "x"], "--fault"),
@@ -406,7 +406,7 @@ def test_a_day_on_harder_ground_claims_nothing_false(tmp_path, name):
     path = tmp_path / "mine.toml"
     path.write_text(text + HARDER[name])
     scenario = load_scenario(str(path))
-    planned = plan(scenario, 2)
+    planned = plan(scenario, 3)
     for _ in run(planned, tmp_path / "session"):
         pass
     verdict = judge(tmp_path / "session", scenario, planned.truth)
