@@ -35,7 +35,7 @@ def lane(*faults, **changes):
 
 WEAK = msgspec.structs.replace(
     FIRST_LANE.world,
-    targets=(Target(east_m=0.15, north_m=3.0, depth_m=0.13, strength=1.0),),
+    targets=(Target(east_m=0.15, north_m=3.0, depth_m=0.13, strength=0.7),),
 )
 DAYS = {
     "plain": lane(),
