@@ -205,6 +205,7 @@ def _autopilots(config: Config) -> tuple[Autopilot, ...]:
     """The autopilots that may be spoken to: of a known system, on a link that position or attitude is read from."""
     needed = (
         (AutopilotMessage.ATTITUDE, config.position.attitude_link),
+        (AutopilotMessage.EKF_STATUS_REPORT, config.position.attitude_link),
         (AutopilotMessage.GPS_RAW_INT, config.position.link),
     )
     autopilots = []

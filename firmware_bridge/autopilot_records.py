@@ -14,6 +14,7 @@ class AutopilotMessage(enum.IntEnum):
 
     GPS_RAW_INT = 24
     ATTITUDE = 30
+    EKF_STATUS_REPORT = 193
 
 
 class CompanionHeartbeat(Record, frozen=True, kw_only=True, tag="companion_heartbeat"):

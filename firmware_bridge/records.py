@@ -150,6 +150,13 @@ class AutopilotHeartbeat(Record, frozen=True, kw_only=True, tag="autopilot_heart
     system_status: int
 
 
+class EstimatorStatus(Record, frozen=True, kw_only=True, tag="estimator_status"):
+    """What an autopilot says of its own estimate: MAVLink EKF_STATUS_REPORT (ArduPilot) or ESTIMATOR_STATUS (PX4)."""
+
+    system_id: int
+    is_attitude_good: bool
+
+
 class AutopilotPosition(Record, frozen=True, kw_only=True, tag="autopilot_position"):
     """MAVLink GLOBAL_POSITION_INT: the autopilot's own filtered position (steps of 1e-7 degree, about 1.1 cm)."""
 

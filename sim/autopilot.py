@@ -13,7 +13,7 @@ import numpy as np
 
 from firmware_bridge.codec.mavlink import MavlinkEncoder, mavlink_crc
 from firmware_bridge.codec.mavlink_frames import CRC_BYTES, HEADER_BYTES_2, MARKER_2
-from firmware_bridge.records import Attitude, AutopilotHeartbeat, AutopilotPosition, FloatArray
+from firmware_bridge.records import Attitude, AutopilotHeartbeat, AutopilotPosition, EstimatorStatus, FloatArray
 from sim.earth import geographic
 from sim.gnss import SECOND, antenna_places
 from sim.machine_config import AUTOPILOT_LATENCY_MS
@@ -34,7 +34,7 @@ _COMMAND_LONG = struct.Struct("<7fHBBB")
 
 
 class AutopilotFeed:
-    """All that it could send, made in consecutive parts: attitude at 20 Hz, position at 2, heartbeat at 1."""
+    """All that it could send, in parts: attitude at 20 Hz, estimator's status at 5, position at 2, heartbeat at 1."""
 
     def __init__(self, scenario: Scenario, motion: Motion, random: np.random.Generator) -> None:
         self._scenario, self._motion = scenario, motion
@@ -74,6 +74,9 @@ class AutopilotFeed:
                         system_id=1, vehicle_type=GROUND_ROVER, autopilot=ARDUPILOT, base_mode=0, system_status=ACTIVE
                     )
                 )
+            if tick % (RATE_HZ // 5) == 1:
+                status = EstimatorStatus(system_id=1, is_attitude_good=not self._has_failed(tick / RATE_HZ))
+                payload += self._encoder.encode(status)
             if tick % (RATE_HZ // 2) == 1:
                 payload += self._encoder.encode(
                     AutopilotPosition(
@@ -87,6 +90,10 @@ class AutopilotFeed:
                 )
             arrivals.append((now_ns + round((AUTOPILOT_LATENCY_MS + float(jitter[row])) * 1_000_000), payload))
         return arrivals
+
+    def _has_failed(self, seconds: float) -> bool:
+        driven_s = np.array([seconds - self._motion.depart_s])
+        return any(fault.is_on(driven_s)[0] for fault in self._scenario.fault if fault.kind == "ekf_failed")
 
     def _astray(self, times_s: FloatArray) -> FloatArray:
         """What a failed estimate adds to the attitude, in radians."""

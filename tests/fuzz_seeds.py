@@ -16,6 +16,7 @@ from firmware_bridge.records import (
     AutopilotHeartbeat,
     AutopilotPosition,
     DictionaryRequest,
+    EstimatorStatus,
     FixClass,
     GnssFix,
     HeadStatus,
@@ -111,10 +112,11 @@ def block(number: int, channels: int) -> SampleBlock:
 
 
 def mavlink(number: int) -> bytes:
-    """Four messages of one autopilot."""
+    """Five messages of one autopilot."""
     encoder = MavlinkEncoder(1, 1)
     encoder_records = (
         AutopilotHeartbeat(system_id=1, vehicle_type=10, autopilot=3, base_mode=81, system_status=4),
+        EstimatorStatus(system_id=1, is_attitude_good=number % 2 == 0),
         Attitude(system_id=1, device_time_ns=number * SECOND // 10, roll_rad=0.1, pitch_rad=-0.1, yaw_rad=1.5),
         AutopilotPosition(
             system_id=1,

@@ -13,7 +13,15 @@ from controller.core.site import Autopilot
 from controller.core.state import AutopilotState, Outbox, State, StreamState
 from controller.core.timebase import SECOND
 from firmware_bridge.autopilot_records import AlertText, AutopilotMessage, CompanionHeartbeat, MessageIntervalRequest
-from firmware_bridge.records import Attitude, AutopilotHeartbeat, AutopilotPosition, GnssFix, MonoNs, Record
+from firmware_bridge.records import (
+    Attitude,
+    AutopilotHeartbeat,
+    AutopilotPosition,
+    EstimatorStatus,
+    GnssFix,
+    MonoNs,
+    Record,
+)
 
 BEAT_NS = SECOND  # between our own heartbeats, as mavlink.io's heartbeat protocol has it
 ASK_NS = SECOND  # between two requests for the same message
@@ -32,6 +40,8 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
 STREAMS = {
     # Half the rate: autopilots round intervals to their own loop, and a slow radio drops some.
     AutopilotMessage.ATTITUDE: Stream(interval_us=50_000, enough=10),
+    # PX4 does not know this one and sends ESTIMATOR_STATUS by itself.
+    AutopilotMessage.EKF_STATUS_REPORT: Stream(interval_us=200_000, enough=2),
     # The receiver behind the autopilot may itself give one fix a second; asking again would not make it faster.
     AutopilotMessage.GPS_RAW_INT: Stream(interval_us=100_000, enough=1),
 }
@@ -121,4 +131,6 @@ def _message_of(record: Record) -> AutopilotMessage | None:
             return AutopilotMessage.ATTITUDE
         case GnssFix():
             return AutopilotMessage.GPS_RAW_INT
+        case EstimatorStatus():
+            return AutopilotMessage.EKF_STATUS_REPORT
     return None

@@ -134,6 +134,13 @@ class StreamState(msgspec.Struct, kw_only=True):
     is_flowing: bool = False
 
 
+class EstimatorState(msgspec.Struct, frozen=True, kw_only=True):
+    """What the autopilot that attitude is read from last said of its estimate, and when."""
+
+    is_attitude_good: bool
+    arrival_ns: MonoNs
+
+
 class AutopilotState(msgspec.Struct, kw_only=True):
     """An autopilot that is read: when it and we were last heard, its boot clock, its messages."""
 
@@ -164,6 +171,7 @@ class State(msgspec.Struct, kw_only=True, eq=False):
     position_clock: EpochClock
     attitude_clock: EpochClock | None
     second: SecondReceiver | None = None
+    estimator: EstimatorState | None = None
     plane: Plane | None = None
     alarms: dict[int, Alarm] = {}
     alarms_heard: int = 0

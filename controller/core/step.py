@@ -29,11 +29,12 @@ from controller.core.rules import Measured
 from controller.core.sampling import SILENCE_NS_MAX, command_head, cut_signal, identify, output_answered, take_samples
 from controller.core.self_test import end_self_test, watch_self_test
 from controller.core.snapshot import take_snapshot
-from controller.core.state import HeadState, Outbox, State
+from controller.core.state import EstimatorState, HeadState, Outbox, State
 from controller.core.timebase import DAY, SECOND, EpochClock
 from controller.core.track import TrackAttitude, TrackFix, is_frozen, is_jump
 from firmware_bridge.records import (
     Attitude,
+    EstimatorStatus,
     FixClass,
     GnssFix,
     HeadDictionary,
@@ -53,6 +54,7 @@ REDRAWN_A_STEP = 1  # windows of a pass, two milliseconds each
 # 2025-01-01T00:00:00Z. Nothing live is older than this program. A receiver whose GPS week has rolled over is 1024 weeks
 # back, so every such date is found until August 2044.
 LIVE_UTC_NS_MIN = 1_735_689_600 * SECOND
+ESTIMATOR_NS_MAX = 3 * SECOND  # five times a second it is asked for; radios lose some
 LATE_FIX = "fix more than 0.5 s late: delayed, or the receiver's clock was stepped"
 
 
@@ -100,6 +102,8 @@ def _take_arrival(state: State, arrival: Arrival, now_ns: MonoNs, out: Outbox) -
             _take_second_fix(state, fix, arrival.arrival_ns, now_ns, out)
         case Attitude() as attitude if arrival.link == position.attitude_link:
             _take_attitude(state, attitude, arrival.arrival_ns)
+        case EstimatorStatus() as status if arrival.link == position.attitude_link:
+            state.estimator = EstimatorState(is_attitude_good=status.is_attitude_good, arrival_ns=arrival.arrival_ns)
         case record:
             head = next((head for head in state.heads if head.head.link == arrival.link), None)
             if head is not None:
@@ -235,6 +239,14 @@ def _take_attitude(state: State, attitude: Attitude, arrival_ns: MonoNs) -> None
     clock = state.attitude_clock
     assert clock is not None, "an attitude link has a clock"
     clock.add(attitude.device_time_ns, arrival_ns)
+    estimator, link = state.estimator, str(state.site.position.attitude_link)
+    # Whoever has once said how good its estimate is must go on saying so.
+    if estimator is not None and not estimator.is_attitude_good:
+        state.refuse(link, "attitude of an estimator that calls it bad")
+        return
+    if estimator is not None and arrival_ns - estimator.arrival_ns > ESTIMATOR_NS_MAX:
+        state.refuse(link, "attitude of an estimator that has not said for seconds whether it is good")
+        return
     taken = state.track.add_attitude(
         TrackAttitude(
             mono_ns=clock.to_mono(attitude.device_time_ns),
@@ -243,7 +255,7 @@ def _take_attitude(state: State, attitude: Attitude, arrival_ns: MonoNs) -> None
         )
     )
     if not taken:
-        state.refuse(str(state.site.position.attitude_link), "attitude not later than the one before")
+        state.refuse(link, "attitude not later than the one before")
 
 
 def _heading(state: State, fix: GnssFix) -> float | None:

@@ -1,5 +1,6 @@
 """
-MAVLink 1 and 2 of one autopilot: HEARTBEAT, ATTITUDE, GLOBAL_POSITION_INT and GPS_RAW_INT, to and from records.
+MAVLink 1 and 2 of one autopilot: HEARTBEAT, ATTITUDE, GLOBAL_POSITION_INT, GPS_RAW_INT, EKF_STATUS_REPORT and
+ESTIMATOR_STATUS, to and from records.
 
 Message layouts, ids and CRC seeds are those of the generated dialect; frames are split and checked by
 `mavlink_frames`, because the library's stream parser keeps what it could not read without limit and passes messages
@@ -35,6 +36,7 @@ from firmware_bridge.records import (
     Attitude,
     AutopilotHeartbeat,
     AutopilotPosition,
+    EstimatorStatus,
     FixClass,
     GnssFix,
     LinkStats,
@@ -225,6 +227,18 @@ def _decode_gps_raw(system_id: int, fields: _Fields) -> Record | Refusal:
     )
 
 
+def _decode_ekf_status(system_id: int, fields: _Fields) -> Record | Refusal:
+    flags = fields["flags"]
+    is_good = bool(flags & dialect.EKF_ATTITUDE) and not flags & dialect.EKF_UNINITIALIZED
+    return EstimatorStatus(system_id=system_id, is_attitude_good=is_good)
+
+
+def _decode_estimator_status(system_id: int, fields: _Fields) -> Record | Refusal:
+    flags = fields["flags"]
+    is_good = bool(flags & dialect.ESTIMATOR_ATTITUDE) and not flags & dialect.ESTIMATOR_ACCEL_ERROR
+    return EstimatorStatus(system_id=system_id, is_attitude_good=is_good)
+
+
 def _direction_deg(centidegrees: int) -> Any:
     """Degrees, None for "not known", or the refusal of a value beyond a turn."""
     if centidegrees == UNKNOWN_U16:
@@ -239,12 +253,14 @@ _DECODERS = {
     dialect.MAVLINK_MSG_ID_ATTITUDE: _decode_attitude,
     dialect.MAVLINK_MSG_ID_GLOBAL_POSITION_INT: _decode_global_position,
     dialect.MAVLINK_MSG_ID_GPS_RAW_INT: _decode_gps_raw,
+    dialect.MAVLINK_MSG_ID_EKF_STATUS_REPORT: _decode_ekf_status,
+    dialect.MAVLINK_MSG_ID_ESTIMATOR_STATUS: _decode_estimator_status,
 }
 
 
 class MavlinkEncoder:
     """
-    Writes the four records as MAVLink 2 frames of one component, numbered in sequence.
+    Writes the five records as MAVLink 2 frames of one component, numbered in sequence.
 
     A simulator's side of the link: the library composes each frame, so that reading meets an independent writer.
     """
@@ -252,7 +268,7 @@ class MavlinkEncoder:
     def __init__(self, system_id: int, component_id: int) -> None:
         self._link = dialect.MAVLink(None, srcSystem=system_id, srcComponent=component_id)
 
-    def encode(self, record: AutopilotHeartbeat | Attitude | AutopilotPosition | GnssFix) -> bytes:
+    def encode(self, record: AutopilotHeartbeat | Attitude | AutopilotPosition | EstimatorStatus | GnssFix) -> bytes:
         """One frame. Of a fix the class, position, time, error, speed and course fit in; the rest is lost."""
         if isinstance(record, GnssFix):
             message = _encode_gps_raw(record)
@@ -298,11 +314,14 @@ def _pack(link: Any, message: Any) -> bytes:
     return frame
 
 
-def _encode_state(record: AutopilotHeartbeat | Attitude | AutopilotPosition) -> Any:
+def _encode_state(record: AutopilotHeartbeat | Attitude | AutopilotPosition | EstimatorStatus) -> Any:
     if isinstance(record, AutopilotHeartbeat):
         return dialect.MAVLink_heartbeat_message(
             record.vehicle_type, record.autopilot, record.base_mode, 0, record.system_status, 3
         )
+    if isinstance(record, EstimatorStatus):
+        flags = dialect.EKF_VELOCITY_HORIZ | (dialect.EKF_ATTITUDE if record.is_attitude_good else 0)
+        return dialect.MAVLink_ekf_status_report_message(flags, 0.0, 0.0, 0.0, 0.0, 0.0)
     time_boot_ms = record.device_time_ns // NS_PER_MS & 0xFFFFFFFF
     if isinstance(record, Attitude):
         return dialect.MAVLink_attitude_message(

@@ -78,10 +78,14 @@ def test_whatever_is_sent_to_an_autopilot_moves_nothing(records):
 
 
 def test_the_list_of_what_an_autopilot_can_be_told_is_closed():
-    """Three records and no other of all there are; messages that may be asked for are two, both readings (P7)."""
+    """Three records and no other of all there are; messages that may be asked for are three, all readings (P7)."""
     allowed = set(typing.get_args(AutopilotBound))
     assert allowed == {CompanionHeartbeat, MessageIntervalRequest, AlertText}
-    assert {dialect.mavlink_map[message].msgname for message in AutopilotMessage} == {"ATTITUDE", "GPS_RAW_INT"}
+    assert {dialect.mavlink_map[message].msgname for message in AutopilotMessage} == {
+        "ATTITUDE",
+        "EKF_STATUS_REPORT",
+        "GPS_RAW_INT",
+    }
     for kind in set(all_record_types()) - allowed:
         with pytest.raises(AssertionError):
             CompanionEncoder(7).encode(Mock(spec=kind, system_id=7))
@@ -125,7 +129,9 @@ def test_lamp_and_buzzer_leave_before_anything_behind_them_is_composed():
 
 def test_only_used_autopilots_of_a_known_system_are_spoken_to():
     """A link that nothing is read from, or whose system is not named, is left alone."""
-    attitude = Autopilot(link="autopilot", system_id=1, messages=(AutopilotMessage.ATTITUDE,))
+    attitude = Autopilot(
+        link="autopilot", system_id=1, messages=(AutopilotMessage.ATTITUDE, AutopilotMessage.EKF_STATUS_REPORT)
+    )
     assert site_of(parse_config(CONFIG, "demo")).autopilots == (attitude,)
     for changed in (CONFIG.replace("system_id = 1\n", ""), CONFIG.replace('attitude_link = "autopilot"\n', "")):
         assert changed != CONFIG
@@ -135,5 +141,6 @@ def test_only_used_autopilots_of_a_known_system_are_spoken_to():
     )
     assert site_of(parse_config(both, "demo")).autopilots[0].messages == (
         AutopilotMessage.ATTITUDE,
+        AutopilotMessage.EKF_STATUS_REPORT,
         AutopilotMessage.GPS_RAW_INT,
     )

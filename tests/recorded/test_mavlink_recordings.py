@@ -7,7 +7,7 @@ import pytest
 from firmware_bridge.codec.decoders import guess_protocol
 from firmware_bridge.codec.mavlink import MavlinkDecoder
 from firmware_bridge.codec.mavlink_frames import FRAME_BYTES_MAX
-from firmware_bridge.records import Attitude, AutopilotHeartbeat, AutopilotPosition, FixClass, GnssFix
+from firmware_bridge.records import Attitude, AutopilotHeartbeat, AutopilotPosition, EstimatorStatus, FixClass, GnssFix
 
 pytestmark = pytest.mark.recorded
 
@@ -110,10 +110,13 @@ def test_a_bench_capture_with_damage_is_read(recordings):
 
 
 def test_a_tracked_robots_second_version_is_read(recordings):
-    """MAVLink 2; its heartbeats arrive, and nothing else that is read here."""
+    """MAVLink 2; its heartbeats arrive, and that its estimator calls its attitude good."""
     records, stats = decode((recordings / "mavlink" / "tracked_ugv" / "mav.tlog.raw").read_bytes())
     assert stats.frames == 1_435
-    assert len(records) == 75
+    assert sum(isinstance(record, AutopilotHeartbeat) for record in records) == 75
+    statuses = [record for record in records if isinstance(record, EstimatorStatus)]
+    assert len(statuses) == len(records) - 75 == 148
+    assert all(status.is_attitude_good for status in statuses)
 
 
 def test_recordings_decode_alike_in_any_chunks(phoenix):

@@ -59,6 +59,6 @@ def test_the_simulated_autopilot_speaks_once_it_is_asked_and_again_after_a_resta
     """Over real UDP: no attitude until core asks; a restart is noticed and asked for again."""
     machine.start_core()
     machine.begin()
-    eventually(lambda: machine.devices.autopilot.intervals_us == {30: 50_000.0})
+    eventually(lambda: machine.devices.autopilot.intervals_us == {30: 50_000.0, 193: 200_000.0})
     machine.devices.autopilot.restart()
-    eventually(lambda: machine.devices.autopilot.intervals_us == {30: 50_000.0})
+    eventually(lambda: machine.devices.autopilot.intervals_us == {30: 50_000.0, 193: 200_000.0})

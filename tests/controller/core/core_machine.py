@@ -25,6 +25,7 @@ from firmware_bridge.autopilot_records import AutopilotMessage, MessageIntervalR
 from firmware_bridge.records import (
     Attitude,
     AutopilotHeartbeat,
+    EstimatorStatus,
     FixClass,
     GnssFix,
     HeadChannel,
@@ -150,6 +151,7 @@ class Machine:
         self.second_fix = lambda seconds, east_m, north_m: None
         self.status = lambda seconds: 0
         self.has_attitude = True
+        self.estimator = lambda seconds: None
         self.has_heartbeat = True
         self.waits_to_be_asked = False
         self.is_deaf = False
@@ -238,6 +240,9 @@ class Machine:
         if self._tick % 3 == 0 and self.has_attitude and is_asked:
             device_ns = time_ns - self.booted_ns
             records.append(Attitude(system_id=1, device_time_ns=device_ns, roll_rad=0.0, pitch_rad=0.0, yaw_rad=0.0))
+        is_good = self.estimator(self.seconds)
+        if self._tick % 10 == 0 and is_good is not None:
+            records.insert(0, EstimatorStatus(system_id=1, is_attitude_good=is_good))
         return [("autopilot", record) for record in records]
 
     def restart_autopilot(self):

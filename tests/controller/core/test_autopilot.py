@@ -3,11 +3,12 @@
 import msgspec
 import numpy as np
 import pytest
-from core_machine import CHANNELS, MS, SECOND, START_NS, Machine, site
+from core_machine import CHANNELS, MS, RATE_HZ, SECOND, START_NS, Machine, site
 
 from controller.core.autopilot import alarm_text
 from controller.core.effects import AlarmRaised
 from controller.core.inputs import BeginCheck, Origin
+from controller.core.reasons import Reason
 from firmware_bridge.autopilot_records import AlertText, AutopilotMessage, CompanionHeartbeat, MessageIntervalRequest
 from firmware_bridge.records import OutputCommand
 
@@ -172,3 +173,33 @@ def test_the_text_of_an_alarm_fits_the_message(channels, text):
     assert alarm_text(alarm, Origin.SIMULATED).startswith("SIMULATED ANOMALY 17")
     assert alarm_text(alarm, Origin.REPLAYED).startswith("REPLAYED ANOMALY 17")
     assert len(alarm_text(alarm, Origin.SIMULATED)) <= 50
+
+
+def withheld_for_attitude(machine, first_s, last_s):
+    """Whether every sample between two times was withheld for its attitude, and whether any was."""
+    return [
+        bool(mask & Reason.ATTITUDE_UNKNOWN.bit)
+        for run in machine.placed
+        for sequence, reasons in zip(run.sequence, run.reasons, strict=True)
+        for mask in reasons.tolist()[:1]
+        if first_s <= int(sequence) / RATE_HZ < last_s
+    ]
+
+
+def test_an_estimator_that_calls_itself_bad_lends_no_attitude_until_it_calls_itself_good(ready_machine):
+    """From its word on, and no longer than until an attitude after the next good word."""
+    begun_s = ready_machine.seconds
+    ready_machine.estimator = lambda seconds: not 3.0 <= seconds - begun_s < 6.0
+    ready_machine.run(12.0)
+    assert all(withheld_for_attitude(ready_machine, begun_s + 3.3, begun_s + 5.8))
+    assert not any(withheld_for_attitude(ready_machine, begun_s, begun_s + 2.5))
+    assert not any(withheld_for_attitude(ready_machine, begun_s + 7.0, begun_s + 11.0))
+
+
+def test_an_estimator_that_falls_silent_lends_no_attitude_after_three_seconds(ready_machine):
+    """Attitudes go on; whoever has once said how good they are must go on saying so (P3)."""
+    begun_s = ready_machine.seconds
+    ready_machine.estimator = lambda seconds: True if seconds - begun_s < 2.0 else None
+    ready_machine.run(10.0)
+    assert not any(withheld_for_attitude(ready_machine, begun_s, begun_s + 4.0))
+    assert all(withheld_for_attitude(ready_machine, begun_s + 6.0, begun_s + 9.0))

@@ -1,4 +1,4 @@
-"""Four messages of an autopilot, to and from records."""
+"""Six messages of an autopilot, to and from records."""
 
 import math
 
@@ -10,7 +10,7 @@ from pymavlink.dialects.v20 import ardupilotmega as dialect
 from firmware_bridge.codec.fix_part import DAY_NS
 from firmware_bridge.codec.mavlink import MavlinkDecoder, MavlinkEncoder, mavlink_crc
 from firmware_bridge.codec.mavlink_frames import FRAME_BYTES_MAX
-from firmware_bridge.records import Attitude, AutopilotHeartbeat, AutopilotPosition, FixClass, GnssFix
+from firmware_bridge.records import Attitude, AutopilotHeartbeat, AutopilotPosition, EstimatorStatus, FixClass, GnssFix
 
 UTC_NS = 1_700_000_000_100_000_000
 HEARTBEAT = AutopilotHeartbeat(system_id=1, vehicle_type=10, autopilot=3, base_mode=81, system_status=4)
@@ -345,3 +345,36 @@ def test_any_chunking_gives_the_same_records(parts, sizes):
     assert (records, stats) == decode(data)
     assert stats.bytes == len(data)
     assert stats.records + stats.malformed + stats.unknown == stats.frames
+
+
+@pytest.mark.parametrize("is_good", [True, False])
+def test_an_estimators_word_survives_the_wire(is_good):
+    """Written by the library's message, read back."""
+    status = EstimatorStatus(system_id=1, is_attitude_good=is_good)
+    assert MavlinkDecoder(1).feed(MavlinkEncoder(1, 1).encode(status)) == [status]
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize(
+    ("message", "is_good"),
+    [
+        (dialect.MAVLink_ekf_status_report_message(dialect.EKF_ATTITUDE, 0, 0, 0, 0, 0), True),
+        (dialect.MAVLink_ekf_status_report_message(dialect.EKF_VELOCITY_HORIZ, 0, 0, 0, 0, 0), False),
+        (
+            dialect.MAVLink_ekf_status_report_message(dialect.EKF_ATTITUDE | dialect.EKF_UNINITIALIZED, 0, 0, 0, 0, 0),
+            False,
+        ),
+        (dialect.MAVLink_estimator_status_message(1, dialect.ESTIMATOR_ATTITUDE, *[0] * 8), True),
+        (dialect.MAVLink_estimator_status_message(1, dialect.ESTIMATOR_VELOCITY_HORIZ, *[0] * 8), False),
+        (
+            dialect.MAVLink_estimator_status_message(
+                1, dialect.ESTIMATOR_ATTITUDE | dialect.ESTIMATOR_ACCEL_ERROR, *[0] * 8
+            ),
+            False,
+        ),
+    ],
+)
+def test_flags_of_either_message_say_whether_the_attitude_is_good(version, message, is_good):
+    """ArduPilot's EKF_STATUS_REPORT and PX4's ESTIMATOR_STATUS, as common and ardupilotmega define their bits."""
+    decoded = MavlinkDecoder(1).feed(message_bytes(message, version))
+    assert decoded == [EstimatorStatus(system_id=1, is_attitude_good=is_good)]
