@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from rich.console import Console
 
@@ -18,6 +19,7 @@ from controller.core.site import Head
 from controller.core.tile_map import TileMap
 from sim.day import plan
 from sim.inproc import run
+from sim.oracle import judge
 from sim.scenario import load_scenario
 from tests import bench_decoders, bench_latency
 
@@ -36,6 +38,22 @@ def simulate_speed(name: str) -> float:
     day = plan(load_scenario(name), 1)
     with tempfile.TemporaryDirectory() as folder:
         return day.until_s / timed(lambda: list(run(day, Path(folder) / "session")))
+
+
+def judged_speed() -> float:
+    """Six lanes with 16 coils, GNSS and autopilot, the oracle included, on one core."""
+    lanes = load_scenario("lanes")
+    head = msgspec.structs.replace(lanes.head, channels=16)
+    scenario = msgspec.structs.replace(
+        lanes, head=head, lanes=msgspec.structs.replace(lanes.lanes, spacing_m=2.1, length_m=40.0)
+    )
+    with tempfile.TemporaryDirectory() as scratch:
+        begun = time.perf_counter()
+        day = plan(scenario, 1)
+        for _ in run(day, Path(scratch) / "session"):
+            pass
+        judge(Path(scratch) / "session", day.scenario, day.truth)
+        return day.until_s / (time.perf_counter() - begun)
 
 
 def detection_speed(channels: int, rate_hz: float) -> float:
@@ -88,6 +106,7 @@ def main() -> None:
     console = Console()
     console.print("Firmground's speed, as ratios (larger is better unless said)\n")
     console.print(f"simulate lanes (8 channels at 100 Hz, whole path): {simulate_speed('lanes'):8.0f} x real time")
+    console.print(f"simulate and judge 16 channels at 100 Hz:          {judged_speed():8.0f} x real time")
     console.print(f"simulate first-lane (4 channels, NMEA):            {simulate_speed('first-lane'):8.0f} x real time")
     console.print(f"detection, 16 channels at 100 Hz:                  {detection_speed(16, 100.0):8.0f} x real time")
     console.print(f"detection, 16 channels at 1 kHz:                   {detection_speed(16, 1000.0):8.0f} x real time")
