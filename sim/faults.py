@@ -24,7 +24,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     what     : what goes wrong, with `size` where it has one, its usual value in brackets
     must     : what the system does about it
-    links    : whose it may be, the usual one first; none where that goes without saying
+    links    : whose it may be, the usual one first
     lasts_s  : how long it usually lasts; None: to the day's end
     withheld : by link, the reasons of which at least one withholds credit `within_s` after it has begun; a link that
                is not there may go on counting
