@@ -27,6 +27,7 @@ BEAT_NS = SECOND  # between our own heartbeats, as mavlink.io's heartbeat protoc
 ASK_NS = SECOND  # between two requests for the same message
 ABSENT_NS = 3 * SECOND  # without one of a message's records, or without a heartbeat
 RESTART_NS = SECOND  # a boot clock this far back is a restart (or its wrap, once in 49.7 days), not a late datagram
+ESTIMATOR_NS_MAX = 3 * SECOND  # five times a second it is asked for; radios lose some
 TEXT_CHARACTERS_MAX = 50  # of a STATUSTEXT
 
 
@@ -61,6 +62,18 @@ def hear_autopilot(state: State, link: str, record: Record, arrival_ns: MonoNs) 
         if stream.message is message:
             stream.heard_ns = arrival_ns
             stream.heard += 1
+
+
+def why_not_attitude(state: State, arrival_ns: MonoNs) -> str | None:
+    """Why an attitude may not be used; whoever has once said how good its estimate is must go on saying so."""
+    estimator = state.estimator
+    if estimator is None:
+        return None
+    if not estimator.is_attitude_good:
+        return "attitude of an estimator that calls it bad"
+    if arrival_ns - estimator.arrival_ns > ESTIMATOR_NS_MAX:
+        return "attitude of an estimator that has not said for seconds whether it is good"
+    return None
 
 
 def command_autopilots(state: State, now_ns: MonoNs, out: Outbox) -> None:

@@ -8,7 +8,7 @@ loop and is changed in place.
 import math
 
 from controller.core import trust
-from controller.core.autopilot import command_autopilots, hear_autopilot
+from controller.core.autopilot import command_autopilots, hear_autopilot, why_not_attitude
 from controller.core.clocks import take_pulse, take_time_reply
 from controller.core.effects import (
     CreditState,
@@ -31,7 +31,7 @@ from controller.core.self_test import end_self_test, watch_self_test
 from controller.core.snapshot import take_snapshot
 from controller.core.state import EstimatorState, HeadState, Outbox, State
 from controller.core.timebase import DAY, SECOND, EpochClock
-from controller.core.track import TrackAttitude, TrackFix, is_frozen, is_jump
+from controller.core.track import TrackAttitude, TrackFix, is_frozen, is_jump, is_thrown
 from firmware_bridge.records import (
     Attitude,
     EstimatorStatus,
@@ -54,7 +54,6 @@ REDRAWN_A_STEP = 1  # windows of a pass, two milliseconds each
 # 2025-01-01T00:00:00Z. Nothing live is older than this program. A receiver whose GPS week has rolled over is 1024 weeks
 # back, so every such date is found until August 2044.
 LIVE_UTC_NS_MIN = 1_735_689_600 * SECOND
-ESTIMATOR_NS_MAX = 3 * SECOND  # five times a second it is asked for; radios lose some
 LATE_FIX = "fix more than 0.5 s late: delayed, or the receiver's clock was stepped"
 
 
@@ -224,9 +223,7 @@ def _add_fix(state: State, fix: TrackFix) -> None:
     if not state.track.add_fix(fix):
         state.refuse(state.site.position.link, "fix not later than the one before")
         return
-    vehicle, profile = state.site.vehicle, state.site.profile
-    has_jumped = previous is not None and is_jump(previous, fix, vehicle.acceleration_m_s2_max, profile.speed_m_s_max)
-    if has_jumped or is_frozen(state.track.fixes, vehicle.acceleration_m_s2_max):
+    if previous is not None and _has_jumped(state, previous, fix):
         trust.doubt(state, Reason.POSITION_JUMP)
     trust.watch_point(state, fix)
     if fix.reference_station is not None:
@@ -235,17 +232,23 @@ def _add_fix(state: State, fix: TrackFix) -> None:
         state.base_station = fix.reference_station
 
 
+def _has_jumped(state: State, previous: TrackFix, fix: TrackFix) -> bool:
+    """By its distance from the fix before, by what it makes of the way before that, or by not having moved."""
+    fixes, acceleration = state.track.fixes, state.site.vehicle.acceleration_m_s2_max
+    if is_jump(previous, fix, acceleration, state.site.profile.speed_m_s_max):
+        return True
+    if len(fixes) > 2 and is_thrown(fixes[-3], previous, fix, acceleration):
+        return True
+    return is_frozen(fixes, acceleration)
+
+
 def _take_attitude(state: State, attitude: Attitude, arrival_ns: MonoNs) -> None:
     clock = state.attitude_clock
     assert clock is not None, "an attitude link has a clock"
     clock.add(attitude.device_time_ns, arrival_ns)
-    estimator, link = state.estimator, str(state.site.position.attitude_link)
-    # Whoever has once said how good its estimate is must go on saying so.
-    if estimator is not None and not estimator.is_attitude_good:
-        state.refuse(link, "attitude of an estimator that calls it bad")
-        return
-    if estimator is not None and arrival_ns - estimator.arrival_ns > ESTIMATOR_NS_MAX:
-        state.refuse(link, "attitude of an estimator that has not said for seconds whether it is good")
+    link, why = str(state.site.position.attitude_link), why_not_attitude(state, arrival_ns)
+    if why is not None:
+        state.refuse(link, why)
         return
     taken = state.track.add_attitude(
         TrackAttitude(

@@ -158,6 +158,26 @@ def is_jump(first: TrackFix, second: TrackFix, acceleration_m_s2: float, speed_m
     return abs(distance - expected) > slack
 
 
+def is_thrown(before: TrackFix, first: TrackFix, second: TrackFix, acceleration_m_s2: float) -> bool:
+    """
+    Whether the way between two fixes departs from the way before it by more than the carrier can accelerate.
+
+    Whatever its direction: a place that falls back by a little more than twice the step before it makes a step of
+    nearly the stated speed, and no difference of lengths shows it. By more than the stated errors of the two steps, and
+    a decimetre. Says nothing across gaps of more than a second.
+    """
+    seconds = (first.mono_ns - before.mono_ns) / 1e9, (second.mono_ns - first.mono_ns) / 1e9
+    if max(seconds) > 1.0:
+        return False
+    scale = seconds[1] / seconds[0]
+    east = second.east_m - first.east_m - scale * (first.east_m - before.east_m)
+    north = second.north_m - first.north_m - scale * (first.north_m - before.north_m)
+    stated = [fix.error_95_m or 0.0 for fix in (before, first, second)]
+    errors = scale * stated[0] + (1.0 + scale) * stated[1] + stated[2]
+    bend = acceleration_m_s2 * seconds[1] * sum(seconds) / 2.0
+    return math.hypot(east, north) > errors + bend + 0.1
+
+
 def is_frozen(fixes: Sequence[TrackFix], acceleration_m_s2: float) -> bool:
     """
     Whether the place of the newest fix has not kept up with the speeds that were stated for the last second.

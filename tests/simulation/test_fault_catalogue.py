@@ -16,7 +16,10 @@ from sim.oracle import judge
 from sim.scenario import load_scenario
 
 ROOT = Path(__file__).parents[2]
-FIRST_LANE = msgspec.structs.replace(load_scenario("first-lane"), profile="ap-shallow")
+SHIPPED = load_scenario("first-lane")
+# One lane and no way home: what a fault does is seen until the closing check.
+LANE = msgspec.structs.replace(SHIPPED.lanes, pattern="serpentine", length_m=14.0)
+FIRST_LANE = msgspec.structs.replace(SHIPPED, profile="ap-shallow", lanes=LANE)
 BESIDES = {"signal_present"}  # what withholds at times in the first lane without any fault
 EVERY = [(row, link) for row in CATALOGUE for link in row.links if link != "gnss2"]
 

@@ -1,6 +1,9 @@
 """Every shipped scenario shows what its description says; the long ones are planned and begun."""
 
+import functools
+import tempfile
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -16,35 +19,32 @@ SHIPPED = sorted(path.name.removesuffix(".toml") for path in (files("sim") / "sc
 LONG = {"night-shift"}
 
 
-@pytest.fixture
-def lived(tmp_path):
-    """A scenario lived through: its summary, verdict and events."""
-
-    def live(name, seed=1):
+@functools.cache
+def lived(name, seed=1):
+    """A scenario lived through once: its summary, verdict and events."""
+    with tempfile.TemporaryDirectory() as scratch:
+        directory = Path(scratch) / "session"
         day = plan(load_scenario(name), seed)
-        for _ in run(day, tmp_path / "session"):
+        for _ in run(day, directory):
             pass
-        directory = tmp_path / "session"
         return summarize(directory), judge(directory, day.scenario, day.truth), list(read_events(directory))
-
-    return live
 
 
 @pytest.mark.parametrize("name", [name for name in SHIPPED if name not in LONG])
-def test_no_scenario_over_claims_or_has_a_target_under_searched_ground(lived, name):
+def test_no_scenario_over_claims_or_has_a_target_under_searched_ground(name):
     """Whatever happens in it."""
     _, verdict, _ = lived(name)
     assert (verdict.over_claimed_m2, verdict.targets_missed) == (0.0, 0)
 
 
-def test_a_missed_overlap_leaves_its_target_unsearched(lived):
+def test_a_missed_overlap_leaves_its_target_unsearched():
     """The strip is not credited, and nobody was told of the item in it."""
     summary, verdict, _ = lived("missed-overlap")
     assert (verdict.targets_found, verdict.targets_not_searched) == (2, 1)
     assert summary.searched_m2 > 30.0
 
 
-def test_ground_driven_without_corrections_does_not_count(lived):
+def test_ground_driven_without_corrections_does_not_count():
     """Float is no class for shallow anti-personnel work; before and after it counts."""
     summary, verdict, _ = lived("rtk-lost")
     assert summary.out_of_spec_m2["fix_class"] > 5.0
@@ -52,7 +52,7 @@ def test_ground_driven_without_corrections_does_not_count(lived):
     assert verdict.targets_found == 3
 
 
-def test_a_moved_base_is_shown_by_the_jump_and_by_the_known_point(lived):
+def test_a_moved_base_is_shown_by_the_jump_and_by_the_known_point():
     """Nothing stands of what was credited before; the closing check fails on the peg alone."""
     summary, _, events = lived("base-moved")
     assert summary.searched_m2 == summary.provisional_m2 == 0.0
@@ -65,14 +65,14 @@ def test_a_moved_base_is_shown_by_the_jump_and_by_the_known_point(lived):
 @pytest.mark.parametrize(
     ("name", "searched_m2"), [("steep-slope", 70.0), ("mineralised-soil", 50.0), ("training-field", 90.0)]
 )
-def test_hard_ground_and_a_training_field_are_searched_and_their_items_found(lived, name, searched_m2):
+def test_hard_ground_and_a_training_field_are_searched_and_their_items_found(name, searched_m2):
     """Slope, magnetic soil with clutter, items of several metals and shapes."""
     summary, verdict, _ = lived(name)
     assert summary.searched_m2 > searched_m2
     assert verdict.targets_not_searched == 0
 
 
-def test_too_much_noise_earns_nothing_and_silences_no_alarm(lived):
+def test_too_much_noise_earns_nothing_and_silences_no_alarm():
     """The check fails by it; every target is found all the same."""
     summary, verdict, _ = lived("noisy-array")
     assert summary.searched_m2 == summary.provisional_m2 == 0.0
@@ -80,14 +80,14 @@ def test_too_much_noise_earns_nothing_and_silences_no_alarm(lived):
     assert verdict.targets_found == 3
 
 
-def test_a_failed_closing_check_withdraws_everything(lived):
+def test_a_failed_closing_check_withdraws_everything():
     """It is due for research again."""
     summary, _, _ = lived("failed-check")
     assert summary.searched_m2 == summary.provisional_m2 == 0.0
     assert summary.research_due_m2 > 50.0
 
 
-def test_the_items_of_the_competition_field_are_found_within_half_a_metre(lived):
+def test_the_items_of_the_competition_field_are_found_within_half_a_metre():
     """All five, by a robot with two coils; no alarm without an item."""
     _, verdict, _ = lived("hratc-field")
     assert (verdict.targets_found, verdict.alarms_without_target) == (5, 0)

@@ -84,11 +84,11 @@ def test_a_vehicle_behind_a_ground_station_is_asked_for_attitude_and_hears_the_a
     machine.start_core()
     machine.begin()
     eventually(lambda: station.says("Detected vehicle 1:1 "))
-    eventually(
-        lambda: machine.devices.autopilot.intervals_us == {30: 50_000.0, 193: 200_000.0}
-    )  # asked by core, through MAVProxy
+    # Asked by core, through MAVProxy.
+    eventually(lambda: machine.devices.autopilot.intervals_us == {30: 50_000.0, 193: 200_000.0})
     client = machine.client()
     client.snapshot(lambda shown: shown.alarms > 0)
+    eventually(lambda: station.logged()[1, 191, "STATUSTEXT"], PATIENCE_S)
     machine.stop("mavproxy")
     passed = station.logged()
     assert passed[1, 1, "ATTITUDE"] > 10

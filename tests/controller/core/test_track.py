@@ -16,6 +16,7 @@ from controller.core.track import (
     interpolate_heading,
     is_frozen,
     is_jump,
+    is_thrown,
 )
 from firmware_bridge.records import FixClass
 
@@ -155,3 +156,33 @@ def test_without_speeds_or_with_a_gap_nothing_is_said():
     assert not is_frozen(fixes_of(places, [1.0] * 15, step_ns=3 * SECOND), 2.0)
     assert is_frozen(fixes_of(places, [1.0] * 15), 2.0)
     assert not is_frozen(fixes_of(places[:1], [1.0]), 2.0)
+
+
+@settings(max_examples=200)
+@given(
+    speed=st.floats(0.0, 1.5),
+    acceleration=st.tuples(st.floats(-1.4, 1.4), st.floats(-1.4, 1.4)),
+    noise=st.lists(st.tuples(st.floats(-0.014, 0.014), st.floats(-0.014, 0.014)), min_size=3, max_size=3),
+    step_s=st.sampled_from([0.05, 0.1, 0.2, 1.0]),
+)
+def test_what_a_carrier_can_do_within_the_stated_errors_throws_no_place(speed, acceleration, noise, step_s):
+    """Up to 2 m/s2 in any direction, each place up to 2 cm off as stated."""
+    times = np.arange(3) * step_s
+    east = 0.5 * acceleration[0] * times**2
+    north = speed * times + 0.5 * acceleration[1] * times**2
+    places = [(e + off[0], n + off[1]) for e, n, off in zip(east, north, noise, strict=True)]
+    fixes = fixes_of(places, [speed] * 3, step_ns=round(step_s * SECOND))
+    assert not is_thrown(*fixes, 2.0)
+
+
+@pytest.mark.parametrize("direction_deg", range(0, 360, 30))
+def test_a_place_that_is_thrown_three_decimetres_is_found_in_any_direction(direction_deg):
+    """Backwards, too, where the length of the step says nothing."""
+    off = 0.3 * np.sin(np.radians(direction_deg)), 0.3 * np.cos(np.radians(direction_deg))
+    fixes = fixes_of([(0.0, 0.0), (0.0, 0.08), (off[0], 0.16 + off[1])], [0.8] * 3)
+    assert is_thrown(*fixes, 2.0)
+
+
+def test_across_a_long_gap_nothing_is_said_of_a_throw():
+    """Within it the carrier may have done anything."""
+    assert not is_thrown(*fixes_of([(0.0, 0.0), (0.0, 1.0), (9.0, 9.0)], [0.8] * 3, step_ns=2 * SECOND), 2.0)
