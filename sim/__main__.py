@@ -159,6 +159,7 @@ def _totals_line(totals: Totals) -> str:
     share = (
         "none" if totals.honest_share is None else f"{totals.honest_share:.4%} of at most {totals.honest_share_max:.2%}"
     )
+    strip = "none" if totals.honest_strip_m is None else "{} x {} m".format(*totals.honest_strip_m)
     covered = (
         "none"
         if totals.covered_share is None
@@ -167,7 +168,8 @@ def _totals_line(totals: Totals) -> str:
     return (
         f"{totals.runs} runs, {len(totals.failures)} failed; credited {totals.credited_m2} m², "
         f"targets found {totals.targets_found}, missed claim {totals.missed_claim_m2} m²; "
-        f"over-claimed under honest noise: {share}; errors within what is stated: {covered}"
+        f"over-claimed until withdrawn at most {totals.taken_over_m2} m²; "
+        f"over-claimed under honest noise: {share}, largest strip {strip}; errors within what is stated: {covered}"
     )
 
 

@@ -106,6 +106,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """
     A judged run. `credited_m2`: searched and provisional together; `error`: what ended the run instead, in words.
 
+    strip_m         : width and length of the largest over-claimed strip
+    taken_over_m2   : over-claimed ground that stood until the record withdrew it
     epochs, epochs_covered : of the receiver's model by itself, and in how many its stated error covers the true one
     """
 
@@ -115,6 +117,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     missed_claim_m2: float = 0.0
     targets_found: int = 0
     targets_missed: int = 0
+    strip_m: tuple[float, float] | None = None
+    taken_over_m2: float = 0.0
     epochs: int = 0
     epochs_covered: int = 0
     error: str | None = None
@@ -136,6 +140,8 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     All runs together.
 
     honest_share   : over-claimed of credited ground; None without honest runs
+    honest_strip_m : width and length of their largest over-claimed strip; None without any
+    taken_over_m2  : the most that was over-claimed in any run until the record withdrew it
     covered_share  : of honest epochs, those in which the stated 95 % error covers the true one; likewise
     covered_chance : what so many epochs, slow as errors wander, leave to chance: three sigmas
     """
@@ -147,6 +153,8 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     missed_claim_m2: float
     honest_share: float | None
     honest_share_max: float
+    honest_strip_m: tuple[float, float] | None
+    taken_over_m2: float
     covered_share: float | None
     covered_chance: float
 
@@ -185,6 +193,8 @@ def run_case(case: Case, keep: Path | None = None) -> Outcome:
         missed_claim_m2=verdict.missed_claim_m2,
         targets_found=verdict.targets_found,
         targets_missed=verdict.targets_missed,
+        strip_m=verdict.over_claimed_strip_m,
+        taken_over_m2=max((taken.over_claimed_before_m2 for taken in verdict.withdrawals), default=0.0),
     )
 
 
@@ -215,6 +225,8 @@ def total(outcomes: Iterable[Outcome], scenario: str) -> Totals:
         missed_claim_m2=round(sum(outcome.missed_claim_m2 for outcome in done), 2),
         honest_share=sum(outcome.over_claimed_m2 for outcome in honest) / credited_m2 if credited_m2 else None,
         honest_share_max=round(1.0 - confidence, 6),
+        honest_strip_m=max((run.strip_m for run in honest if run.strip_m is not None), default=None),
+        taken_over_m2=max((outcome.taken_over_m2 for outcome in done), default=0.0),
         covered_share=covered / epochs if epochs else None,
         covered_chance=_covered_chance(epochs, load_scenario(scenario).gnss),
     )

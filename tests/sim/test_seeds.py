@@ -81,6 +81,21 @@ def test_every_fault_that_is_drawn_can_be_in_a_scenario(seed, kind):
     check_faults((fault,), scenario.head.channels, "drawn")
 
 
+def test_the_largest_strip_and_what_stood_until_it_was_withdrawn_are_reported():
+    """Gates (c) and (d): of honest runs the widest strip, of all the most that was false for a while."""
+    totals = total(
+        [
+            outcome("honest", strip_m=(0.02, 0.4), over_claimed_m2=0.01),
+            outcome("honest", seed=2, strip_m=(0.03, 0.2), over_claimed_m2=0.01),
+            outcome("lying", seed=3, taken_over_m2=0.7),
+        ],
+        "first-lane",
+    )
+    assert totals.honest_strip_m == (0.03, 0.2)
+    assert totals.taken_over_m2 == 0.7
+    assert totals.is_good
+
+
 def test_a_run_that_breaks_stops_no_other(tmp_path):
     """Its outcome says why; the other one is judged."""
     path = tmp_path / "broken.toml"
