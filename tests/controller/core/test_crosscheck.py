@@ -3,11 +3,24 @@
 import msgspec
 import pytest
 
+from controller.core.crosscheck import disagreement
 from controller.core.fold import MapFold
+from controller.core.track import Track, TrackFix
 from firmware_bridge.records import FixClass
 from tests.controller.core.core_machine import Machine, calibration, site
 
 BEHIND_M = 1.2
+MS = 1_000_000
+FIX = {
+    "north_m": 0.0,
+    "up_m": 2.0,
+    "fix_class": FixClass.FIXED,
+    "error_95_m": 0.02,
+    "time_error_ns": 0,
+    "speed_m_s": 0.0,
+    "heading_error_95_rad": None,
+    "reference_station": None,
+}
 
 
 def two_receivers():
@@ -79,17 +92,27 @@ def test_a_second_receiver_that_does_not_bear_the_first_one_out_withholds_credit
     assert after.out_of_spec_m2["sources_disagree"] > 0.9
 
 
-def test_a_false_fix_across_the_line_between_the_antennas_is_not_seen_until_the_machine_turns(machine):
-    """0.2 m sideways changes the distance of antennas 1.2 m apart by 17 mm: agreeing, by itself, proves little."""
-    false_m = 0.2
-    machine.second_fix = lambda seconds, east_m, north_m: {"east_m": east_m + false_m, "north_m": north_m - BEHIND_M}
-    machine.drive(5.0)
+def test_a_false_fix_across_the_line_between_the_antennas_is_seen_by_the_heading(machine):
+    """0.2 m sideways changes the distance of antennas 1.2 m apart by 17 mm, and the vector between them by 0.2 m."""
+    machine.drive(6.0)
     machine.run(1.0)
-    assert totals(machine).provisional_m2 > 1.0, "and so it counted"
-    machine.second_fix = lambda seconds, east_m, north_m: {"east_m": east_m + false_m - BEHIND_M, "north_m": north_m}
+    assert totals(machine).provisional_m2 > 1.0
+    machine.second_fix = lambda seconds, east_m, north_m: {"east_m": east_m + 0.2, "north_m": north_m - BEHIND_M}
     machine.run(2.0)
     assert totals(machine).provisional_m2 == 0.0, "once it shows, what was credited before is taken too"
     assert totals(machine).out_of_spec_m2["sources_disagree"] > 1.0
+
+
+def test_without_a_heading_an_error_across_the_line_is_not_seen():
+    """Agreeing in distance, by itself, proves little."""
+    fixes = [TrackFix(**FIX, mono_ns=at_ns, east_m=0.0, heading_rad=None) for at_ns in (0, 100 * MS)]
+    second = Track()
+    for at_ns in (-50 * MS, 50 * MS, 150 * MS):
+        second.add_fix(TrackFix(**{**FIX, "north_m": -BEHIND_M}, mono_ns=at_ns, east_m=0.2, heading_rad=None))
+    blind = disagreement(tuple(fixes), second, two_receivers())
+    assert blind.value == pytest.approx(0.0166, abs=0.001)
+    seeing = [msgspec.structs.replace(fix, heading_rad=0.0, heading_error_95_rad=0.005) for fix in fixes]
+    assert disagreement(tuple(seeing), second, two_receivers()).value == pytest.approx(0.2, abs=0.001)
 
 
 def test_no_sample_beside_a_fix_that_is_contradicted_earns_credit(machine):
