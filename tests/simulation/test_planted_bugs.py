@@ -37,9 +37,21 @@ WEAK = msgspec.structs.replace(
     FIRST_LANE.world,
     targets=(Target(east_m=0.15, north_m=3.0, depth_m=0.13, strength=0.7),),
 )
+# Its signal is above the floor and below twice of it.
+FAINT = msgspec.structs.replace(
+    FIRST_LANE.world,
+    targets=(Target(east_m=0.075, north_m=3.0, depth_m=0.13, strength=0.06),),
+)
 DAYS = {
     "plain": lane(),
     "weak": lane(world=WEAK),
+    "faint": lane(world=FAINT),
+    # Where the head falls silent in mid-lane, credit must end where its last sample truly was.
+    "cut": lane(
+        Fault(kind="unplug", link="head", from_s=9.0, until_s=12.0),
+        lanes=msgspec.structs.replace(FIRST_LANE.lanes, speed_m_s=1.4),
+        gnss=msgspec.structs.replace(FIRST_LANE.gnss, latency_ms=150.0),
+    ),
     "steep": lane(terrain=TerrainModel(slope_east=0.055)),
     "dead-later": lane(Fault(kind="dead_channel", from_s=10.0, size=1)),
     "rough": lane(gnss=msgspec.structs.replace(FIRST_LANE.gnss, stated_error_95_m=0.09)),
@@ -70,7 +82,7 @@ def no_erosion(plant):
 
 
 def no_independent_error(plant):
-    plant.setattr(placing, "independent_error_m", lambda lever_m, *_, **__: np.full(len(lever_m), -0.05))
+    plant.setattr(placing, "independent_error_m", lambda lever_m, *_, **__: np.zeros(len(lever_m)))
 
 
 def radius_of_the_strongest_item(plant):
@@ -91,6 +103,15 @@ def sample_times_late(plant):
 def epochs_late(plant):
     to_mono = EpochClock.to_mono
     plant.setattr(EpochClock, "to_mono", lambda clock, epoch_ns: to_mono(clock, epoch_ns) + 400 * MS)
+
+
+def samples_a_tenth_late(plant):
+    to_mono = DeviceClock.to_mono
+    plant.setattr(DeviceClock, "to_mono", lambda clock, device_ns: to_mono(clock, device_ns) + 100 * MS)
+
+
+def receiver_latency_ignored(plant):
+    plant.setattr(EpochClock, "_by_arrivals", lambda clock: clock._envelope.offset_ns)
 
 
 def arms_without_attitude(plant):
@@ -128,6 +149,44 @@ def every_check_passes(plant):
     plant.setattr(checks, "_result", lambda *fields: msgspec.structs.replace(result(*fields), passed=True))
 
 
+def failed_checks_open_blocks(plant):
+    judged = requests._judge_blocks
+
+    def lenient(state, head, check, now_ns, out, *, passed):
+        judged(state, head, check, now_ns, out, passed=passed)
+        if not passed:
+            head.has_failed_check = False
+            requests._open_block(state, head, head.calibration, check, now_ns, out)
+
+    plant.setattr(requests, "_judge_blocks", lenient)
+
+
+def thresholds_doubled(plant):
+    update = Detector._update_threshold
+
+    def deaf(detector):
+        update(detector)
+        detector.threshold = 2.0 * detector.threshold
+
+    plant.setattr(Detector, "_update_threshold", deaf)
+
+
+def baseline_follows_the_signal(plant):
+    judged, update = Detector._run, Detector._update_baseline
+
+    def follow(detector, values, *rest):
+        judged(detector, values, *rest)
+        detector._baseline = values[-1].copy()
+
+    def keep(detector):
+        known = detector._baseline
+        update(detector)
+        detector._baseline = np.where(np.isnan(known), detector._baseline, known)
+
+    plant.setattr(Detector, "_run", follow)
+    plant.setattr(Detector, "_update_baseline", keep)
+
+
 def thresholds_of_the_check_piece(plant):
     update = Detector._update_threshold
 
@@ -138,14 +197,14 @@ def thresholds_of_the_check_piece(plant):
     plant.setattr(Detector, "_update_threshold", deaf)
 
 
-def alarms_need_a_second(plant):
-    is_quiet = Detector._sample
+def no_alarm_and_no_signal(plant):
+    sample = Detector._sample
 
-    def slow(detector, values, signal, is_above, is_saturated, reasons):
-        is_quiet(detector, values, signal, is_above & (detector.index % 2 == 0), is_saturated, reasons)
+    def unheard(detector, values, signal, is_above, is_saturated, reasons):
+        sample(detector, values, signal, is_above, is_saturated, reasons)
         reasons &= ~Reason.SIGNAL_PRESENT.bit
 
-    plant.setattr(Detector, "_sample", slow)
+    plant.setattr(Detector, "_sample", unheard)
     plant.setattr(Detector, "_edge", lambda *_: None)
 
 
@@ -189,6 +248,9 @@ OVER = [
     (stuck_channels_count, "stuck"),
     (jumps_are_forgotten, "moved"),
     (samples_from_the_future, "leap"),
+    (receiver_latency_ignored, "cut"),
+    (arms_mirrored, "stuck"),
+    (failed_checks_open_blocks, "dead-before"),
 ]
 
 
@@ -202,12 +264,20 @@ def test_ground_that_was_not_searched_is_found(monkeypatch, bug, name):
     assert min(verdict.over_claimed_strip_m) > 0.0
 
 
-@pytest.mark.parametrize("bug", [thresholds_of_the_check_piece, alarms_need_a_second])
-def test_a_target_that_raised_no_alarm_is_missed(monkeypatch, bug):
+MISSED = [
+    (thresholds_of_the_check_piece, "weak"),
+    (no_alarm_and_no_signal, "weak"),
+    (thresholds_doubled, "faint"),
+    (baseline_follows_the_signal, "faint"),
+]
+
+
+@pytest.mark.parametrize(("bug", "name"), MISSED, ids=[bug.__name__ for bug, _ in MISSED])
+def test_a_target_that_raised_no_alarm_is_missed(monkeypatch, bug, name):
     """It lies under ground that counts."""
-    assert (sound("weak").targets_found, sound("weak").targets_missed) == (1, 0)
+    assert (sound(name).targets_found, sound(name).targets_missed) == (1, 0)
     bug(monkeypatch)
-    verdict = verdict_on(DAYS["weak"])
+    verdict = verdict_on(DAYS[name])
     assert (verdict.targets_found, verdict.targets_missed) == (0, 1)
 
 
@@ -219,3 +289,12 @@ def test_an_alarm_in_the_wrong_place_is_further_off(monkeypatch, bug):
     verdict = verdict_on(DAYS["weak"])
     off_m = verdict.location_error_m[1] if verdict.location_error_m else math.inf
     assert off_m > usual_m + 0.1
+
+
+def test_ground_that_was_searched_and_not_claimed_is_missed_claim(monkeypatch):
+    """Samples stamped 0.1 s late seem taken after they arrived: their clock is doubted, and nothing counts."""
+    usual_m2 = sound("plain").missed_claim_m2
+    samples_a_tenth_late(monkeypatch)
+    verdict = verdict_on(DAYS["plain"])
+    assert verdict.over_claimed_m2 == 0.0
+    assert verdict.missed_claim_m2 > 5.0 * usual_m2 > 0.0
