@@ -10,6 +10,7 @@ import math
 import msgspec
 import numpy as np
 
+from firmware_bridge.codec.fix_part import FROM_WORST
 from firmware_bridge.codec.nmea import encode_nmea
 from firmware_bridge.codec.ubx import encode_ubx
 from firmware_bridge.records import BoolArray, FixClass, FloatArray, GnssFix, UtcNs
@@ -27,6 +28,7 @@ CLOCK_STEP_S = 2.0
 FLOAT_AFTER_S, WORSE_AFTER_S = 5.0, 60.0  # of corrections that are missing
 FIXED_AFTER_S = 3.0  # from their return
 FLOAT_RAMP_S = 10.0  # over which an ambiguity that is not fixed any more lets the error grow
+CORRECTED = (FixClass.DGNSS, FixClass.FLOAT, FixClass.FIXED)
 
 
 class _Epochs(msgspec.Struct, kw_only=True, eq=False):
@@ -43,6 +45,18 @@ class _Epochs(msgspec.Struct, kw_only=True, eq=False):
     clock_s: FloatArray
 
 
+class _Held(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """What a frozen receiver repeats."""
+
+    place_m: FloatArray
+    speed_m_s: float
+    heading_deg: float
+    fix_class: FixClass
+    stated_m: float
+    age_s: float
+    station: str
+
+
 class Receiver:
     """The bytes of `link`, made in consecutive parts; every random number comes from `random`."""
 
@@ -54,16 +68,24 @@ class Receiver:
         errors, floats, self._jitter, single = random.spawn(4)
         step_s = 1.0 / gnss.rate_hz
         self._errors = error_model(gnss, step_s, errors)
-        self._float = Gaussian(PRESETS[FixClass.FLOAT], step_s, floats)
         self._wobble = single.uniform(0.0, 6.0)
-        self._faults = [f for f in scenario.fault if (f.link or "gnss") == link]
-        self._directions = [single.uniform(0.0, 2.0 * math.pi) for _ in self._faults]
+        faults = [f for f in scenario.fault if (f.link or "gnss") == link]
+        self._directed = [(fault, single.uniform(0.0, 2.0 * math.pi)) for fault in faults]
+        self._outages, self._freezes, lost = (
+            [fault for fault in faults if fault.kind == kind]
+            for kind in ("outage", "receiver_freeze", "corrections_lost")
+        )
+        # Each has a process of its own, or where the day is cut would say which takes what.
+        self._lost = [
+            (fault, Gaussian(PRESETS[FixClass.FLOAT], step_s, one))
+            for fault, one in zip(lost, floats.spawn(len(lost)), strict=True)
+        ]
         second = scenario.gnss2
         self._antenna_m = np.zeros(3)
         if link == "gnss2":
             assert second is not None, "a second receiver has a section"
             self._antenna_m = np.array(second.antenna_m) - np.array(ANTENNA_M)
-        self._held: tuple[FloatArray, float, float] | None = None
+        self._held: _Held | None = None
         self._last_ns = 0
 
     def arrivals(self, from_s: float, until_s: float) -> list[tuple[int, bytes]]:
@@ -73,8 +95,7 @@ class Receiver:
         if first == last:
             return []
         epochs = self._epochs(np.arange(first + 1, last + 1) / gnss.rate_hz)
-        for fault, direction in zip(self._faults, self._directions, strict=True):
-            self._apply(fault, direction, epochs)
+        self._apply_faults(epochs)
         jitter_ms = self._jitter.uniform(0.0, gnss.jitter_ms, len(epochs.times_s))
         encode = encode_ubx if gnss.protocol == "ubx" else encode_nmea
         arrivals = []
@@ -100,52 +121,38 @@ class Receiver:
             clock_s=np.zeros(len(times_s)),
         )
 
-    def _apply(self, fault: Fault, direction: float, epochs: _Epochs) -> None:
+    def _apply_faults(self, epochs: _Epochs) -> None:
+        """Whatever their order in the scenario: without satellites nothing else counts, and a freeze repeats it all."""
         driven_s = epochs.times_s - self._motion.depart_s
-        is_on = fault.is_on(driven_s)
-        match fault.kind:
-            case "false_fix" | "base_moved" | "base_switched":
-                metres = DISPLACED_M[fault.kind] if fault.size is None else fault.size
-                epochs.places_m[is_on] += metres * np.array([math.sin(direction), math.cos(direction), 0.0])
-                if fault.kind == "base_switched":
-                    for row in np.flatnonzero(is_on).tolist():
-                        epochs.stations[row] = OTHER_STATION
-            case "outage":
-                for row in np.flatnonzero(is_on).tolist():
-                    epochs.classes[row] = FixClass.NONE
-            case "receiver_clock_step":
-                epochs.clock_s[is_on] += CLOCK_STEP_S if fault.size is None else fault.size
-            case "receiver_freeze":
-                self._freeze(is_on, epochs)
-            case "corrections_lost":
-                self._lose_corrections(fault, driven_s, epochs)
-            case _:
-                pass  # what happens to bytes happens on the wire
+        for fault, wander in self._lost:
+            _lose_corrections(fault, wander.take(driven_s), driven_s, epochs)
+        for fault, direction in self._directed:
+            _displace(fault, direction, fault.is_on(driven_s), epochs)
+        for fault in self._outages:
+            for row in np.flatnonzero(fault.is_on(driven_s)).tolist():
+                epochs.classes[row] = FixClass.NONE
+        if self._freezes:
+            self._freeze(np.any([fault.is_on(driven_s) for fault in self._freezes], axis=0), epochs)
 
     def _freeze(self, is_on: BoolArray, epochs: _Epochs) -> None:
-        """The last epoch before it is repeated: place, course and speed."""
+        """The last epoch before it is repeated, its class and its accuracy, too."""
         for row, is_frozen in enumerate(is_on.tolist()):
             if not is_frozen or self._held is None:
-                speed, heading = float(epochs.speed_m_s[row]), float(epochs.heading_deg[row])
-                self._held = epochs.places_m[row].copy(), speed, heading
+                self._held = _Held(
+                    place_m=epochs.places_m[row].copy(),
+                    speed_m_s=float(epochs.speed_m_s[row]),
+                    heading_deg=float(epochs.heading_deg[row]),
+                    fix_class=epochs.classes[row],
+                    stated_m=float(epochs.stated_m[row]),
+                    age_s=float(epochs.age_s[row]),
+                    station=epochs.stations[row],
+                )
                 continue
-            epochs.places_m[row], epochs.speed_m_s[row], epochs.heading_deg[row] = self._held
-
-    def _lose_corrections(self, fault: Fault, driven_s: FloatArray, epochs: _Epochs) -> None:
-        """Float when they are too old, worse later; fixed again some seconds after they have come back."""
-        until_s = math.inf if fault.until_s is None else fault.until_s
-        wander = self._float.take(driven_s)
-        lost_s = np.minimum(driven_s, until_s) - fault.from_s
-        is_float = (lost_s > FLOAT_AFTER_S) & (driven_s < until_s + FIXED_AFTER_S)
-        growth = np.clip((lost_s - FLOAT_AFTER_S) / FLOAT_RAMP_S, 0.0, 1.0)
-        is_on = fault.is_on(driven_s)
-        epochs.age_s[is_on] += lost_s[is_on]
-        for row in np.flatnonzero(is_float).tolist():
-            is_worse = lost_s[row] > WORSE_AFTER_S
-            epochs.classes[row] = FixClass.DGNSS if is_worse else FixClass.FLOAT
-            scale = PRESETS[FixClass.DGNSS].slow_m / PRESETS[FixClass.FLOAT].slow_m if is_worse else 1.0
-            epochs.places_m[row] += growth[row] * scale * wander[row]
-            epochs.stated_m[row] += scale * RADIUS_95 * PRESETS[FixClass.FLOAT].slow_m * growth[row]
+            held = self._held
+            epochs.places_m[row], epochs.speed_m_s[row] = held.place_m, held.speed_m_s
+            epochs.heading_deg[row], epochs.classes[row] = held.heading_deg, held.fix_class
+            epochs.stated_m[row], epochs.age_s[row] = held.stated_m, held.age_s
+            epochs.stations[row] = held.station
 
     def _fixes(self, epochs: _Epochs) -> list[GnssFix]:
         gnss, world = self._scenario.gnss, self._scenario.world
@@ -155,6 +162,7 @@ class Receiver:
         for row, seconds in enumerate((epochs.times_s + epochs.clock_s).tolist()):
             utc_ns = UtcNs(self._utc_ns + round(seconds * SECOND))
             has_place = epochs.classes[row] is not FixClass.NONE
+            is_corrected = epochs.classes[row] in CORRECTED
             fixes.append(
                 GnssFix(
                     utc_ns=utc_ns,
@@ -168,11 +176,44 @@ class Receiver:
                     course_deg=float(course[row]) if has_place else None,
                     heading_deg=float(epochs.heading_deg[row]) if has_place else None,
                     heading_error_95_deg=gnss.heading_error_95_deg if has_place else None,
-                    correction_age_s=float(epochs.age_s[row]) if has_place else None,
-                    reference_station=epochs.stations[row] if has_place else None,
+                    correction_age_s=float(epochs.age_s[row]) if is_corrected else None,
+                    reference_station=epochs.stations[row] if is_corrected else None,
                 )
             )
         return fixes
+
+
+def _displace(fault: Fault, direction: float, is_on: BoolArray, epochs: _Epochs) -> None:
+    """Places, or the time that they are said to be of, are off."""
+    if fault.kind == "receiver_clock_step":
+        epochs.clock_s[is_on] += CLOCK_STEP_S if fault.size is None else fault.size
+        return
+    if fault.kind not in DISPLACED_M:
+        return
+    metres = DISPLACED_M[fault.kind] if fault.size is None else fault.size
+    epochs.places_m[is_on] += metres * np.array([math.sin(direction), math.cos(direction), 0.0])
+    if fault.kind == "base_switched":
+        for row in np.flatnonzero(is_on).tolist():
+            epochs.stations[row] = OTHER_STATION
+
+
+def _lose_corrections(fault: Fault, wander: FloatArray, driven_s: FloatArray, epochs: _Epochs) -> None:
+    """Float when they are too old, worse later; as before some seconds after they have come back."""
+    until_s = math.inf if fault.until_s is None else fault.until_s
+    lost_s = np.minimum(driven_s, until_s) - fault.from_s
+    is_float = (lost_s > FLOAT_AFTER_S) & (driven_s < until_s + FIXED_AFTER_S)
+    growth = np.clip((lost_s - FLOAT_AFTER_S) / FLOAT_RAMP_S, 0.0, 1.0)
+    is_on = fault.is_on(driven_s)
+    epochs.age_s[is_on] += lost_s[is_on]
+    for row in np.flatnonzero(is_float).tolist():
+        if epochs.classes[row] not in CORRECTED:
+            continue  # what uses none misses none
+        is_worse = lost_s[row] > WORSE_AFTER_S
+        left = FixClass.DGNSS if is_worse else FixClass.FLOAT
+        epochs.classes[row] = min(epochs.classes[row], left, key=FROM_WORST.index)
+        scale = PRESETS[FixClass.DGNSS].slow_m / PRESETS[FixClass.FLOAT].slow_m if is_worse else 1.0
+        epochs.places_m[row] += growth[row] * scale * wander[row]
+        epochs.stated_m[row] += scale * RADIUS_95 * PRESETS[FixClass.FLOAT].slow_m * growth[row]
 
 
 def antenna_places(poses: Poses, scenario: Scenario, offset_m: FloatArray) -> FloatArray:

@@ -125,7 +125,8 @@ class Route:
     def _set_stops(self, scenario: Scenario, begins: dict[int, float], plan: FloatArray) -> None:
         self.stops = {float(self._along[row]): SHIFT_STANDS_S for row in self._shifts}
         for stop in scenario.lanes.stop:
-            self.stops[float(np.interp(begins[stop.lane - 1] + stop.at_m, plan, self._along))] = stop.for_s
+            at = float(np.interp(begins[stop.lane - 1] + stop.at_m, plan, self._along))
+            self.stops[at] = self.stops.get(at, 0.0) + stop.for_s  # two at the same metre stand one after the other
 
     def _set_limits(self, scenario: Scenario, begins: dict[int, float], plan: FloatArray) -> None:
         """The asked speed, or what a turn allows where that is less, one speed for the whole turn."""

@@ -110,6 +110,16 @@ def test_a_pose_does_not_depend_on_what_else_is_asked(scenario, seed, random):
         assert (getattr(whole, name)[order] == np.concatenate([getattr(part, name) for part in parts])).all(), name
 
 
+@pytest.mark.parametrize("seconds", [(2.0, 1.0), (1.0, 2.0)])
+def test_two_stops_at_the_same_metre_stand_one_after_the_other(seconds):
+    """In either order."""
+    stops = tuple(Stop(lane=1, at_m=3.0, for_s=for_s) for for_s in seconds)
+    scenario = changed(lanes={"pattern": "serpentine", "stop": stops})
+    motion = motion_of(scenario)
+    times = np.arange(motion.depart_s + 0.5, motion.arrive_s - 0.5, 0.02)
+    assert (motion.poses(times).speed_m_s == 0.0).sum() * 0.02 == pytest.approx(3.0, abs=0.05)
+
+
 @settings(max_examples=30, deadline=None)
 @given(scenario=scenarios())
 def test_it_stands_before_it_leaves_after_it_arrives_and_wherever_it_stops(scenario):

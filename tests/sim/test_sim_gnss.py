@@ -121,14 +121,66 @@ def test_on_a_slope_the_stated_height_follows_the_antenna():
     assert np.ptp([fix.altitude_m for _, fix, _ in found]) > 0.4
 
 
-@settings(max_examples=15, deadline=None)
-@given(cuts=st.lists(st.floats(0.1, UNTIL_S - 0.1), max_size=4, unique=True).map(sorted))
-def test_where_the_day_is_cut_changes_no_byte(cuts):
-    """Whatever is wrong meanwhile."""
-    faults = [
-        Fault(kind="receiver_freeze", from_s=3.0, until_s=9.0),
-        Fault(kind="corrections_lost", from_s=12.0, until_s=30.0),
-        Fault(kind="false_fix", from_s=20.0, until_s=33.0),
-    ]
-    whole = [(at, fix) for at, fix, _ in said(*faults)]
-    assert [(at, fix) for at, fix, _ in said(*faults, cuts=cuts)] == whole
+def classes(found, first, last):
+    return {fix.fix_class for _, fix, _ in during(found, first, last)}
+
+
+@pytest.mark.parametrize("is_outage_first", [True, False])
+def test_without_satellites_no_other_fault_gives_a_place(is_outage_first):
+    """Corrections that are missing meanwhile change nothing, in whichever order the scenario says them."""
+    faults = [Fault(kind="outage", from_s=15.0, until_s=20.0), Fault(kind="corrections_lost", from_s=2.0, until_s=25.0)]
+    found = said(*(faults if is_outage_first else faults[::-1]))
+    assert classes(found, 15.0, 20.0) == {FixClass.NONE}
+    assert classes(found, 8.0, 15.0) == {FixClass.FLOAT}
+
+
+@pytest.mark.parametrize("is_freeze_first", [True, False])
+def test_a_frozen_receiver_goes_on_saying_its_class_and_accuracy(is_freeze_first):
+    """Corrections that it loses meanwhile are not told until it thaws."""
+    faults = [Fault(kind="receiver_freeze", from_s=10.0, until_s=25.0), Fault(kind="corrections_lost", from_s=11.0)]
+    found = said(*(faults if is_freeze_first else faults[::-1]))
+    assert len({(fix.fix_class, fix.horizontal_error_95_m) for _, fix, _ in during(found, 10.0, 25.0)}) == 1
+    assert classes(found, 10.0, 25.0) == {FixClass.FIXED}
+    assert classes(found, 25.0, 40.0) == {FixClass.FLOAT}
+
+
+@pytest.mark.parametrize("fix_class", ["single", "dgnss", "float"])
+def test_losing_corrections_makes_no_class_better(fix_class):
+    """What was worse than float stays so."""
+    gnss = msgspec.structs.replace(LANES.gnss, error_model="preset", fix_class=fix_class, stated_error_95_m=5.0)
+    found = said(Fault(kind="corrections_lost", from_s=2.0, until_s=25.0), gnss=gnss)
+    assert classes(found, -5.0, 40.0) == {FixClass[fix_class.upper()]}
+
+
+def test_a_receiver_without_corrections_tells_no_age_and_no_station():
+    """GGA leaves both fields empty."""
+    gnss = msgspec.structs.replace(
+        LANES.gnss, protocol="nmea", error_model="preset", fix_class="single", stated_error_95_m=5.0
+    )
+    assert {(fix.correction_age_s, fix.reference_station) for _, fix, _ in said(gnss=gnss)} == {(None, None)}
+
+
+def bytes_of(faults, cuts):
+    """Every arrival, undecoded, of a day that is cut there."""
+    scenario = msgspec.structs.replace(LANES, fault=faults)
+    receiver = Receiver(scenario, Motion(scenario, DEPART_S), UTC_NS, np.random.default_rng(1))
+    return [one for part in itertools.pairwise([0.0, *cuts, UNTIL_S]) for one in receiver.arrivals(*part)]
+
+
+@st.composite
+def any_faults(draw):
+    """Up to four faults of a receiver, of the same kind and at the same time as it happens."""
+    kinds = ("receiver_freeze", "corrections_lost", "false_fix", "base_switched", "outage", "receiver_clock_step")
+    faults = []
+    for kind in draw(st.lists(st.sampled_from(kinds), max_size=4)):
+        from_s = draw(st.floats(-4.0, 35.0))
+        until_s = draw(st.none() | st.floats(0.1, 20.0).map(lambda lasts_s, from_s=from_s: from_s + lasts_s))
+        faults.append(Fault(kind=kind, from_s=from_s, until_s=until_s))
+    return tuple(faults)
+
+
+@settings(max_examples=60, deadline=None)
+@given(faults=any_faults(), cuts=st.lists(st.floats(0.1, UNTIL_S - 0.1), max_size=4, unique=True).map(sorted))
+def test_where_the_day_is_cut_changes_no_byte(faults, cuts):
+    """Nor when it arrives, whatever is wrong meanwhile, and however often."""
+    assert bytes_of(faults, cuts) == bytes_of(faults, ())
