@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from controller.core.effects import AnyEvent, BlockEnded, BlockOpened, Revoked, SpecSet
+from controller.core.effects import AlarmLocated, AnyEvent, BlockEnded, BlockOpened, Revoked, SpecSet
 from controller.core.fold import CellState
 from controller.core.reasons import Reason
 from controller.core.tiles import CELL_M2, ByteArray
@@ -34,7 +34,7 @@ from sim.ground_truth import (
 from sim.retelling import Taken, retell
 from sim.scenario import Scenario
 
-FOUND_M = 0.5  # an alarm this close to a target was raised by it
+FOUND_M = 0.5  # an alarm this close to a target was raised by it, or as close as it states its own error to be
 THIN = 5  # first every fifth sample; only if those leave claimed ground open, all of them
 TOUCH_M = 1e-9  # rounding must not make a point over-claimed that lies on the circle
 MISSED_MARGIN_M = 0.06  # with the stated error, what the rules must give away: both errors, rounding, two subcells
@@ -64,7 +64,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
                       ground in signal and withdrawn ground are not counted
     targets_found   : an alarm outside checks lies there; missed: credited, and no alarm; not searched: neither
     location_error_m : [median, largest] over located alarms outside checks of the distance to the nearest target within
-                      0.5 m; None where there are none
+                      0.5 m or the error the alarm states, the larger; None where there are none
     withdrawals     : every time at which credit that stood was taken back
     """
 
@@ -182,17 +182,19 @@ def _with_targets(
 ) -> Verdict:
     """Every target is found, missed or not searched; every alarm outside checks has a target or has none."""
     in_field = [alarm for alarm in detections(session.events, session.info.origin) if alarm.check is None]
-    places = []
+    stated_m = {event.alarm: event.error_m or 0.0 for event in session.events if isinstance(event, AlarmLocated)}
+    places, within = [], []
     for alarm in in_field:
         if session.plane is not None and alarm.lat is not None and alarm.lon is not None:
             places.append([float(part) for part in session.plane.project(alarm.lat, alarm.lon)])
-    alarms = np.array(places).reshape(-1, 2)
+            within.append(max(FOUND_M, stated_m[alarm.id]))
+    alarms, within_m = np.array(places).reshape(-1, 2), np.array(within)
     targets = np.array([[target.east_m, target.north_m] for target in scenario.world.targets]).reshape(-1, 2)
     apart_m = np.hypot(*(targets[:, None, :] - alarms[None, :, :]).transpose(2, 0, 1))
-    near = apart_m <= FOUND_M
+    near = apart_m <= within_m
     found = near.any(axis=1)
     errors_m = apart_m.min(axis=0, initial=np.inf)
-    errors_m = errors_m[errors_m <= FOUND_M]
+    errors_m = errors_m[errors_m <= within_m]
     return Verdict(
         over_claimed_m2=round(over.area_m2, 4),
         over_claimed_strip_m=largest_strip_m(over),
