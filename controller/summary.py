@@ -8,14 +8,8 @@ from pathlib import Path
 import msgspec
 
 from controller.config import load_profile, read_config
-from controller.core.effects import (
-    AlarmEnded,
-    AlarmLocated,
-    AlarmRaised,
-    AnyEvent,
-    PlaneSet,
-    SessionEnded,
-)
+from controller.core.alarm_events import AlarmEnded, AlarmLocated, AlarmRaised
+from controller.core.effects import AnyEvent, PlaneSet, SessionEnded
 from controller.core.fold import MapFold, MapTotals
 from controller.core.geometry import Plane
 from controller.store.chain import SessionInfo

@@ -11,7 +11,9 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from controller.core.effects import AlarmLocated, AnyEvent, BlockEnded, BlockOpened, Revoked, SpecSet
+from controller.core.alarm_events import AlarmLocated
+from controller.core.check_events import BlockEnded, BlockOpened, Revoked, SpecSet
+from controller.core.effects import AnyEvent
 from controller.core.fold import CellState
 from controller.core.reasons import Reason
 from controller.core.tiles import CELL_M2, ByteArray

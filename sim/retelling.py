@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 import msgspec
 import numpy as np
 
-from controller.core.effects import AnyEvent, TileWritten, Verdict
+from controller.core.check_events import Verdict
+from controller.core.effects import AnyEvent, TileWritten
 from controller.core.fold import MapFold
 from controller.core.tiles import ByteArray, CellMark, unpack_cells
 

@@ -7,7 +7,7 @@ and when they stay away, once a second until they flow.
 
 import msgspec
 
-from controller.core.effects import AlarmRaised
+from controller.core.alarm_events import AlarmRaised
 from controller.core.inputs import Origin
 from controller.core.site import Autopilot
 from controller.core.state import AutopilotState, Outbox, State, StreamState

@@ -9,7 +9,7 @@ import math
 import msgspec
 import numpy as np
 
-from controller.core.effects import CheckResult
+from controller.core.check_events import CheckResult
 from controller.core.inputs import Calibration, CheckPart
 from controller.core.site import Profile
 from controller.core.timebase import SECOND

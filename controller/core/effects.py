@@ -7,17 +7,28 @@ integers in tenths of a millimetre, so that the record is the same wherever it i
 
 import msgspec
 
-from controller.core.inputs import Calibration
+from controller.core.alarm_events import (
+    AlarmAcknowledged,
+    AlarmEnded,
+    AlarmLocated,
+    AlarmRaised,
+    AlarmUnlocated,
+)
+from controller.core.check_events import (
+    BlockEnded,
+    BlockOpened,
+    CheckBegun,
+    CheckEnded,
+    HeadIdentified,
+    Revoked,
+    SelfTested,
+    SpecSet,
+    Verdict,
+)
+from controller.core.event import Event
 from controller.core.reasons import ReasonValue
 from controller.core.shown import Snapshot
-from firmware_bridge.records import BoolArray, FloatArray, IntArray, MonoNs, Record, UtcNs
-
-
-class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
-    """Something that goes into the ledger. `mono_ns`: when the core decided it."""
-
-    mono_ns: MonoNs
-    utc_ns: UtcNs | None
+from firmware_bridge.records import BoolArray, FloatArray, IntArray, Record
 
 
 class OriginLatched(Event, frozen=True, kw_only=True, tag="origin_latched"):
@@ -36,156 +47,12 @@ class PlaneSet(Event, frozen=True, kw_only=True, tag="plane_set"):
     altitude_m: float
 
 
-class HeadIdentified(Event, frozen=True, kw_only=True, tag="head_identified"):
-    """A head's dictionary arrived or changed; a change ends the open block."""
-
-    head: str
-    dictionary_id: int
-    model: str
-    firmware: str
-    serial: str
-    channels: tuple[str, ...]
-
-
-class SpecSet(Event, frozen=True, kw_only=True, tag="spec_set"):
-    """A calibration was accepted: the search specification that credit is earned under. `spec` is its hash."""
-
-    spec: str
-    profile: str
-    calibration: Calibration
-
-
 class RequestRefused(Event, frozen=True, kw_only=True, tag="request_refused"):
     """A request could not be carried out, and why."""
 
     request: str
     person: str
     why: str
-
-
-class CheckBegun(Event, frozen=True, kw_only=True, tag="check_begun"):
-    """A function check began."""
-
-    head: str
-    check: int
-    person: str
-
-
-class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One measured value of a check with the limits in force."""
-
-    part: str
-    channel: str | None
-    value: float | None
-    low: float | None
-    high: float | None
-    passed: bool
-
-
-class CheckEnded(Event, frozen=True, kw_only=True, tag="check_ended"):
-    """A function check ended with every value that was measured, kept whether it passed or not."""
-
-    head: str
-    check: int
-    person: str
-    passed: bool
-    results: tuple[CheckResult, ...]
-
-
-class BlockOpened(Event, frozen=True, kw_only=True, tag="block_opened"):
-    """Credit may be earned from here on, provisionally, under this specification."""
-
-    head: str
-    block: int
-    spec: str
-    check: int
-
-
-class BlockEnded(Event, frozen=True, kw_only=True, tag="block_ended"):
-    """No more credit goes into this block; it waits for its verdict."""
-
-    head: str
-    block: int
-    why: str
-
-
-class Verdict(Event, frozen=True, kw_only=True, tag="verdict"):
-    """What a block is worth; of several the highest number wins. `state`: `passed` or `voided`."""
-
-    block: int
-    number: int
-    state: str
-    cause: str
-
-
-class Revoked(Event, frozen=True, kw_only=True, tag="revoked"):
-    """
-    What samples of [from_ns, to_ns) earned in a block is withdrawn; the tiles that it had a part in stand before this.
-
-    cells_lost : those that other samples bear are credited again within the next seconds
-    """
-
-    block: int
-    from_ns: MonoNs
-    to_ns: MonoNs
-    reason: str
-    cells_lost: int
-
-
-class AlarmRaised(Event, frozen=True, kw_only=True, tag="alarm_raised"):
-    """
-    An anomaly, at once, from samples and time alone. `check`: the function check it was raised in, if any.
-
-    sample_ns : when the completing sample was taken, on the monotonic clock; None where the head's clock is unknown
-    value     : of the strongest channel; None for a saturated channel that has no baseline yet
-    """
-
-    alarm: int
-    head: str
-    channels: tuple[str, ...]
-    sequence: int
-    sample_ns: MonoNs | None
-    value: float | None
-    threshold: float
-    check: int | None
-
-
-class AlarmEnded(Event, frozen=True, kw_only=True, tag="alarm_ended"):
-    """The signal of an alarm has ended; the alarm stays open."""
-
-    alarm: int
-    head: str
-    channels: tuple[str, ...]
-    peak: float | None
-    peak_channel: str
-    peak_index: int
-    samples: int
-
-
-class AlarmLocated(Event, frozen=True, kw_only=True, tag="alarm_located"):
-    """Where the strongest sample of an alarm was taken. `error_m`: bound at the profile's confidence."""
-
-    alarm: int
-    east_dmm: int
-    north_dmm: int
-    latitude_deg: float
-    longitude_deg: float
-    error_m: float | None
-    error_95_m: float | None
-
-
-class AlarmUnlocated(Event, frozen=True, kw_only=True, tag="alarm_unlocated"):
-    """No position could be given to an alarm: it must be marked by hand."""
-
-    alarm: int
-    reasons: tuple[str, ...]
-
-
-class AlarmAcknowledged(Event, frozen=True, kw_only=True, tag="alarm_acknowledged"):
-    """A person has heard the alarm; it stays open."""
-
-    alarm: int
-    person: str
 
 
 class CreditState(Event, frozen=True, kw_only=True, tag="credit_state"):
@@ -200,20 +67,6 @@ class Paused(Event, frozen=True, kw_only=True, tag="paused"):
 
     person: str
     is_paused: bool
-
-
-class SelfTested(Event, frozen=True, kw_only=True, tag="self_tested"):
-    """
-    A head's own test, asked for by a person.
-
-    passed    : per channel, None where it was not tested; empty without an answer
-    is_passed : of all; None where channels were not tested and none failed
-    """
-
-    head: str
-    person: str
-    passed: tuple[bool | None, ...]
-    is_passed: bool | None
 
 
 class StationChanged(Event, frozen=True, kw_only=True, tag="station_changed"):

@@ -11,15 +11,9 @@ from collections.abc import Iterator
 import msgspec
 import numpy as np
 
-from controller.core.effects import (
-    AlarmLocated,
-    AlarmRaised,
-    AnyEvent,
-    BlockOpened,
-    ReasonSetNamed,
-    TileWritten,
-    Verdict,
-)
+from controller.core.alarm_events import AlarmLocated, AlarmRaised
+from controller.core.check_events import BlockOpened, Verdict
+from controller.core.effects import AnyEvent, ReasonSetNamed, TileWritten
 from controller.core.reasons import Reason
 from controller.core.tiles import CELL_DMM, CELL_M2, TILE_CELLS, ByteArray, CellMark, unpack_cells
 from firmware_bridge.records import BoolArray, IntArray

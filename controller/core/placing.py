@@ -7,9 +7,10 @@ import math
 import numpy as np
 
 from controller.core import trust
+from controller.core.alarm_events import AlarmLocated, AlarmUnlocated
 from controller.core.alarms import AlarmPosition
 from controller.core.crosscheck import disagreement
-from controller.core.effects import AlarmLocated, AlarmUnlocated, PlacedSamples
+from controller.core.effects import PlacedSamples
 from controller.core.geometry import DMM_PER_M, lever_arms, to_dmm
 from controller.core.mapping import NO_BLOCK, PlacedRun, split_runs
 from controller.core.reasons import NO_REASONS, Reason, labels

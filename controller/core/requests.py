@@ -11,21 +11,12 @@ import msgspec
 import numpy as np
 
 from controller.core import checks, trust
+from controller.core.alarm_events import AlarmAcknowledged
 from controller.core.alarms import NEXT, AlarmInput, AlarmState
+from controller.core.check_events import BlockEnded, BlockOpened, CheckBegun, CheckEnded, SpecSet, Verdict
 from controller.core.checks import CheckRun
 from controller.core.detection import Thresholds
-from controller.core.effects import (
-    AlarmAcknowledged,
-    BlockEnded,
-    BlockOpened,
-    CheckBegun,
-    CheckEnded,
-    Paused,
-    RequestRefused,
-    SpecSet,
-    StationChanged,
-    Verdict,
-)
+from controller.core.effects import Paused, RequestRefused, StationChanged
 from controller.core.inputs import (
     AcknowledgeAlarm,
     AnyRequest,

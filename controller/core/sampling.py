@@ -9,9 +9,10 @@ import math
 import numpy as np
 
 from controller.core import checks
+from controller.core.alarm_events import AlarmEnded, AlarmRaised
 from controller.core.alarms import NEXT, Alarm, AlarmInput, AlarmState
+from controller.core.check_events import HeadIdentified
 from controller.core.detection import Detector, SignalEdge
-from controller.core.effects import AlarmEnded, AlarmRaised, HeadIdentified
 from controller.core.inputs import CheckPart
 from controller.core.mapping import NO_BLOCK
 from controller.core.reasons import Reason, mask_of

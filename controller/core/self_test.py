@@ -2,7 +2,7 @@
 A head's self-test: asked for by a person, judged here. It can only withhold credit, never stand in for a check.
 """
 
-from controller.core.effects import SelfTested
+from controller.core.check_events import SelfTested
 from controller.core.state import HeadState, Outbox, SelfTestRun, State
 from controller.core.timebase import SECOND
 from firmware_bridge.records import MonoNs, SelfTestReply, SelfTestRequest

@@ -16,8 +16,8 @@ import math
 import numpy as np
 
 from controller.core import checks
+from controller.core.check_events import Revoked
 from controller.core.checks import CheckRun
-from controller.core.effects import Revoked
 from controller.core.inputs import CheckPart
 from controller.core.reasons import NO_REASONS, Reason
 from controller.core.site import Site

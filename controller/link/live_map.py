@@ -7,7 +7,9 @@ import hashlib
 import msgspec
 import numpy as np
 
-from controller.core.effects import AlarmLocated, AnyEvent, ReasonSetNamed, TileWritten, Verdict
+from controller.core.alarm_events import AlarmLocated
+from controller.core.check_events import Verdict
+from controller.core.effects import AnyEvent, ReasonSetNamed, TileWritten
 from controller.core.fold import CellState, FoldedTile, MapFold, MapTotals, totals_of
 from controller.core.reasons import Reason
 from controller.core.tiles import CELL_DMM, TILE_CELLS

@@ -8,7 +8,7 @@ may be shown as current. Building messages is pure; `controller.link.publisher` 
 import msgspec
 
 from controller.channel import Health, Welcome
-from controller.core.effects import HeadIdentified
+from controller.core.check_events import HeadIdentified
 from controller.core.fold import MapTotals
 from controller.core.geometry import Plane
 from controller.core.shown import Snapshot

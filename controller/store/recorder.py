@@ -7,7 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from controller.core.effects import AlarmRaised, Effects
+from controller.core.alarm_events import AlarmRaised
+from controller.core.effects import Effects
 from controller.core.inputs import RawInputs
 from controller.store.chain import LedgerRecord, RecordMaker, SessionInfo
 from controller.store.ledger import SESSION_NAME, LedgerWriter

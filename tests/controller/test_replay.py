@@ -5,7 +5,7 @@ from contextlib import closing
 
 import msgspec
 
-from controller.core.effects import Revoked
+from controller.core.check_events import Revoked
 from controller.core.inputs import RawInputs
 from controller.replay import replay
 from controller.store.ledger import read_events

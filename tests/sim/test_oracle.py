@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from controller.config import load_profile
-from controller.core.effects import AlarmLocated, AlarmRaised, TileWritten
+from controller.core.alarm_events import AlarmLocated, AlarmRaised
+from controller.core.effects import TileWritten
 from controller.core.fold import MapFold
 from controller.core.tiles import CellMark, pack_cells, unpack_cells
 from controller.summary import read_map

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from controller.core.effects import BlockOpened, ReasonSetNamed, TileWritten, Verdict
+from controller.core.check_events import BlockOpened, Verdict
+from controller.core.effects import ReasonSetNamed, TileWritten
 from controller.core.tiles import CellMark, pack_cells
 from sim.retelling import retell
 

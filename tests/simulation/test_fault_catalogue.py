@@ -6,7 +6,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from controller.core.effects import AlarmRaised, CreditState, Revoked
+from controller.core.alarm_events import AlarmRaised
+from controller.core.check_events import Revoked
+from controller.core.effects import CreditState
 from controller.store.ledger import read_events
 from firmware_bridge.errors import ConfigError
 from sim.day import plan

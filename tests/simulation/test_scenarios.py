@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.core.effects import CheckEnded, Revoked
+from controller.core.check_events import CheckEnded, Revoked
 from controller.store.ledger import read_events
 from controller.summary import summarize
 from sim.day import plan

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from controller.channel import Health
-from controller.core.effects import AlarmRaised
+from controller.core.alarm_events import AlarmRaised
 from controller.replay import replay
 from controller.store.ledger import read_events
 from controller.store.verify import verify

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from core_machine import CHANNELS, MS, RATE_HZ, SECOND, START_NS, Machine, site
 
+from controller.core.alarm_events import AlarmRaised
 from controller.core.autopilot import alarm_text
-from controller.core.effects import AlarmRaised
 from controller.core.inputs import BeginCheck, Origin
 from controller.core.reasons import Reason
 from firmware_bridge.autopilot_records import AlertText, AutopilotMessage, CompanionHeartbeat, MessageIntervalRequest

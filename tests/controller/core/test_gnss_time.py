@@ -3,9 +3,10 @@
 import pytest
 from core_machine import LATENCY_NS, MS, SECOND, START_NS, UTC_NS, fix, site
 
+from controller.core.fixes import LATE_FIX, LIVE_UTC_NS_MIN
 from controller.core.inputs import Arrival, Inputs, Origin
 from controller.core.state import begin
-from controller.core.step import LATE_FIX, LIVE_UTC_NS_MIN, step
+from controller.core.step import step
 from firmware_bridge.codec.fix_part import DAY_NS, days_from_date
 
 STEP_NS = 100 * MS

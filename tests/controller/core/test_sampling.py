@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 from core_machine import MS, RATE_HZ, dictionary
 
-from controller.core.effects import AlarmRaised, BlockEnded, HeadIdentified, LinkCounters
+from controller.core.alarm_events import AlarmRaised
+from controller.core.check_events import BlockEnded, HeadIdentified
+from controller.core.effects import LinkCounters
 from controller.core.reasons import Reason
 from firmware_bridge.records import DictionaryRequest, SampleBlock
 

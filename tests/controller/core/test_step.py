@@ -5,24 +5,15 @@ import numpy as np
 import pytest
 from core_machine import CHANNELS, MS, SECOND, Machine, calibration, dictionary, fix, site
 
+from controller.core.alarm_events import AlarmAcknowledged, AlarmEnded, AlarmLocated, AlarmRaised, AlarmUnlocated
+from controller.core.check_events import BlockEnded, BlockOpened, CheckEnded, SelfTested, SpecSet, Verdict
 from controller.core.effects import (
-    AlarmAcknowledged,
-    AlarmEnded,
-    AlarmLocated,
-    AlarmRaised,
-    AlarmUnlocated,
-    BlockEnded,
-    BlockOpened,
-    CheckEnded,
     CreditState,
     LinkCounters,
     OriginLatched,
     RequestRefused,
-    SelfTested,
     SessionEnded,
-    SpecSet,
     StationChanged,
-    Verdict,
 )
 from controller.core.fold import CellState, MapFold
 from controller.core.inputs import (

@@ -9,7 +9,8 @@ from core_machine import PLANE, Machine, calibration, site
 from test_crosscheck import BEHIND_M, good, two_receivers
 
 from controller.core import trust
-from controller.core.effects import BlockOpened, CheckEnded, RequestRefused, Revoked, TileWritten, Verdict
+from controller.core.check_events import BlockOpened, CheckEnded, Revoked, Verdict
+from controller.core.effects import RequestRefused, TileWritten
 from controller.core.fold import MapFold
 from controller.core.inputs import BeginCheck, BeginCheckPart, CheckPart, EndCheck, Origin, StationSeen
 from controller.core.reasons import Reason

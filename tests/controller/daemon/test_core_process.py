@@ -6,7 +6,8 @@ import signal
 import pytest
 
 from controller.channel import VERSION, Ask, Health, Hello, Refused, Welcome, encode
-from controller.core.effects import AlarmRaised, OriginLatched, SessionEnded
+from controller.core.alarm_events import AlarmRaised
+from controller.core.effects import OriginLatched, SessionEnded
 from controller.core.inputs import AcknowledgeAlarm, BeginCheck, EndSession, SetPaused
 from controller.replay import replay
 from controller.store.ledger import read_events, read_info, read_ledger_hash

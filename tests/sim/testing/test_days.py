@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.core.effects import AlarmRaised, BlockEnded, BlockOpened, Verdict
+from controller.core.alarm_events import AlarmRaised
+from controller.core.check_events import BlockEnded, BlockOpened, Verdict
 from firmware_bridge.errors import ConfigError
 from sim.scenario import load_scenario
 from sim.testing.scenarios import scenario_of

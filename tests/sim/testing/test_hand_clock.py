@@ -2,7 +2,8 @@
 
 import pytest
 
-from controller.core.effects import AlarmRaised, RequestRefused, SessionEnded
+from controller.core.alarm_events import AlarmRaised
+from controller.core.effects import RequestRefused, SessionEnded
 from controller.core.inputs import AcknowledgeAlarm, EndSession, SetPaused
 from controller.replay import replay
 from controller.store.ledger import read_events

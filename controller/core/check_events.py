@@ -1,0 +1,111 @@
+"""
+Ledger events of what credit stands on: heads, specifications, checks, blocks, verdicts and revocations.
+"""
+
+import msgspec
+
+from controller.core.event import Event
+from controller.core.inputs import Calibration
+from firmware_bridge.records import MonoNs
+
+
+class HeadIdentified(Event, frozen=True, kw_only=True, tag="head_identified"):
+    """A head's dictionary arrived or changed; a change ends the open block."""
+
+    head: str
+    dictionary_id: int
+    model: str
+    firmware: str
+    serial: str
+    channels: tuple[str, ...]
+
+
+class SpecSet(Event, frozen=True, kw_only=True, tag="spec_set"):
+    """A calibration was accepted: the search specification that credit is earned under. `spec` is its hash."""
+
+    spec: str
+    profile: str
+    calibration: Calibration
+
+
+class CheckBegun(Event, frozen=True, kw_only=True, tag="check_begun"):
+    """A function check began."""
+
+    head: str
+    check: int
+    person: str
+
+
+class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One measured value of a check with the limits in force."""
+
+    part: str
+    channel: str | None
+    value: float | None
+    low: float | None
+    high: float | None
+    passed: bool
+
+
+class CheckEnded(Event, frozen=True, kw_only=True, tag="check_ended"):
+    """A function check ended with every value that was measured, kept whether it passed or not."""
+
+    head: str
+    check: int
+    person: str
+    passed: bool
+    results: tuple[CheckResult, ...]
+
+
+class BlockOpened(Event, frozen=True, kw_only=True, tag="block_opened"):
+    """Credit may be earned from here on, provisionally, under this specification."""
+
+    head: str
+    block: int
+    spec: str
+    check: int
+
+
+class BlockEnded(Event, frozen=True, kw_only=True, tag="block_ended"):
+    """No more credit goes into this block; it waits for its verdict."""
+
+    head: str
+    block: int
+    why: str
+
+
+class Verdict(Event, frozen=True, kw_only=True, tag="verdict"):
+    """What a block is worth; of several the highest number wins. `state`: `passed` or `voided`."""
+
+    block: int
+    number: int
+    state: str
+    cause: str
+
+
+class Revoked(Event, frozen=True, kw_only=True, tag="revoked"):
+    """
+    What samples of [from_ns, to_ns) earned in a block is withdrawn; the tiles that it had a part in stand before this.
+
+    cells_lost : those that other samples bear are credited again within the next seconds
+    """
+
+    block: int
+    from_ns: MonoNs
+    to_ns: MonoNs
+    reason: str
+    cells_lost: int
+
+
+class SelfTested(Event, frozen=True, kw_only=True, tag="self_tested"):
+    """
+    A head's own test, asked for by a person.
+
+    passed    : per channel, None where it was not tested; empty without an answer
+    is_passed : of all; None where channels were not tested and none failed
+    """
+
+    head: str
+    person: str
+    passed: tuple[bool | None, ...]
+    is_passed: bool | None
