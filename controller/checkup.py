@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 from controller.config import Config, Link
-from controller.core.site import Profile
+from controller.core.site import Metric, Profile
 from firmware_bridge.codec.decoders import make_decoder
 from firmware_bridge.io.listen import Heard
 from firmware_bridge.records import AutopilotHeartbeat, FixClass, GnssFix, HeadDictionary, LinkStats, Record
@@ -145,8 +145,8 @@ def _judge_fixes(about: str, fixes: list[GnssFix], profile: Profile) -> Iterable
     if error_m is None:
         advice = "switch on NMEA GST or UBX NAV-PVT (`firmground receiver set-up` does so for a u-blox F9P)"
         findings.append(problem(about, "its fixes state no error, so none is credited", advice))
-    elif error_m > profile.error_95_m_max:
-        says = f"its stated error is {error_m:.3f} m, and {profile.error_95_m_max} m is the limit"
+    elif error_m > profile.limit(Metric.POSITION_ERROR):
+        says = f"its stated error is {error_m:.3f} m, and {profile.limit(Metric.POSITION_ERROR)} m is the limit"
         findings.append(problem(about, says, "wait for the fix to settle, or look at the corrections"))
     if _is_coarse(placed):
         advice = "switch on UBX NAV-HPPOSLLH, or NMEA with six decimals of a minute or more"

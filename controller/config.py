@@ -5,13 +5,9 @@ Every error names the file, the section, the key and what is allowed. `site_of` 
 it, with the named profile filled in.
 """
 
-import difflib
-import importlib.resources
-import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta
 
 from controller.core.site import (
@@ -20,18 +16,17 @@ from controller.core.site import (
     Identifier,
     LinkTiming,
     PositionSource,
-    Profile,
     Section,
     Site,
     Task,
     Vehicle,
 )
+from controller.profile_files import load_profile
+from controller.toml_records import decode_toml
 from firmware_bridge.autopilot_records import AutopilotMessage
 from firmware_bridge.codec import n38
 from firmware_bridge.codec.instruments import LineTable
 from firmware_bridge.errors import ConfigError
-
-_T = TypeVar("_T")
 
 
 class Machine(Section, frozen=True, kw_only=True):
@@ -159,16 +154,6 @@ def parse_config(text: str, source: str) -> Config:
     return config
 
 
-def load_profile(name: str) -> Profile:
-    """One of the profiles that ship with the package; raises `ConfigError` with the names there are."""
-    folder = importlib.resources.files("controller") / "profiles"
-    file = folder / f"{name}.toml"
-    if not file.is_file():
-        names = sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir())
-        raise ConfigError(f"[machine] profile: there is no profile {name!r}; there are {', '.join(names)}")
-    return decode_toml(file.read_text(encoding="utf-8"), Profile, f"profile {name}")
-
-
 def site_of(config: Config, utc_at_mono_zero_ns: int | None = None) -> Site:
     """What the core is told of a configuration; raises `ConfigError` for an unknown profile."""
     timings = tuple(
@@ -214,16 +199,6 @@ def _autopilots(config: Config) -> tuple[Autopilot, ...]:
         if link.protocol == "mavlink" and link.system_id is not None and messages:
             autopilots.append(Autopilot(link=link.name, system_id=link.system_id, messages=messages))
     return tuple(autopilots)
-
-
-def decode_toml(text: str, kind: type[_T], source: str) -> _T:
-    """TOML text as a checked record; raises `ConfigError` that names section, key and what is allowed."""
-    try:
-        return msgspec.toml.decode(text, type=kind)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{source}: {_explain(error, kind)}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{source}: not valid TOML: {error}") from error
 
 
 def _check_known_point(config: Config, source: str) -> None:
@@ -339,44 +314,3 @@ def _channel_names(link: Link) -> list[str]:
     if link.protocol == "n38":
         return [name for name, _ in n38.CHANNELS]
     return [] if link.line is None else [channel.name for channel in link.line.channels]
-
-
-def _explain(error: msgspec.ValidationError, kind: Any) -> str:
-    """A validation error with its place as a person would write it: `[link 2] latency_ms`."""
-    text, _, path = str(error).partition(" - at `$")
-    place = _place(path.rstrip("`"))
-    unknown = re.search(r"unknown field `(.+)`", text)
-    if unknown:
-        key = unknown.group(1)
-        known = sorted(_field_names(kind))
-        close = difflib.get_close_matches(key, known, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        return f"{place}: unknown key {key!r}{hint}"
-    return f"{place}: {text[:1].lower()}{text[1:]}"
-
-
-def _place(path: str) -> str:
-    """`.link[1].latency_ms` -> `[link 2] latency_ms`."""
-    parts = [re.sub(r"\[(\d+)\]", lambda m: f" {int(m.group(1)) + 1}", part) for part in path.split(".") if part]
-    if not parts:
-        return "top level"
-    if len(parts) == 1:
-        return parts[0] if " " not in parts[0] else f"[{parts[0]}]"
-    return f"[{'.'.join(parts[:-1])}] {parts[-1]}"
-
-
-def _field_names(kind: Any) -> set[str]:
-    """All keys that may stand anywhere in a record type: what a misspelt one is compared with."""
-    names: set[str] = set()
-    pending = [msgspec.inspect.type_info(kind)]
-    while pending:
-        info = pending.pop()
-        if isinstance(info, msgspec.inspect.StructType):
-            for field in info.fields:
-                names.add(field.encode_name)
-                pending.append(field.type)
-        elif isinstance(info, msgspec.inspect.UnionType):
-            pending.extend(info.types)
-        elif isinstance(info, msgspec.inspect.VarTupleType):
-            pending.append(info.item_type)
-    return names

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import msgspec
 
-from controller.config import load_profile, read_config
+from controller.config import read_config
 from controller.core.alarm_events import AlarmEnded, AlarmLocated, AlarmRaised
 from controller.core.effects import AnyEvent, PlaneSet, SessionEnded
 from controller.core.fold import MapFold, MapTotals
 from controller.core.geometry import Plane
+from controller.profile_files import load_profile
 from controller.store.chain import SessionInfo
 from controller.store.ledger import read_events, read_info, read_ledger_hash
 

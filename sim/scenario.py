@@ -12,8 +12,8 @@ from typing import Literal
 
 import msgspec
 
-from controller.config import decode_toml
 from controller.core.site import Identifier, Section
+from controller.toml_records import decode_toml
 from firmware_bridge.errors import ConfigError
 from sim.faults import check_faults, usual
 from sim.sections import (

@@ -20,7 +20,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from controller.config import load_profile
+from controller.profile_files import load_profile
 from controller.summary import summarize
 from sim.day import plan
 from sim.faults import CATALOGUE

@@ -11,12 +11,12 @@ import msgspec
 import numpy as np
 from rich.console import Console
 
-from controller.config import load_profile
 from controller.core.detection import Detector
 from controller.core.mapping import PassRaster, PlacedRun, ReasonSets
 from controller.core.passes import PassRecords
 from controller.core.site import Head
 from controller.core.tile_map import TileMap
+from controller.profile_files import load_profile
 from sim.day import plan
 from sim.inproc import run
 from sim.oracle import judge

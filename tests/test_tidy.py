@@ -16,7 +16,7 @@ MODULE_LINES_MAX = 400
 
 _SHELL = (
     "firmware_bridge", "controller.channel", "controller.config", "controller.core", "controller.engine",
-    "controller.intake", "controller.notify", "controller.session",
+    "controller.profile_files", "controller.intake", "controller.notify", "controller.session",
 )  # fmt: skip
 # Package -> the packages of this project that it may import. Anything not named here may import anything.
 MAY_IMPORT = {

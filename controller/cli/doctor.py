@@ -22,9 +22,10 @@ from controller.checkup import (
 )
 from controller.cli.live import config_option
 from controller.cli.output import json_option, print_json
-from controller.config import Config, Link, load_profile, read_config
+from controller.config import Config, Link, read_config
 from controller.core.fixes import LIVE_UTC_NS_MIN
 from controller.core.site import Profile
+from controller.profile_files import load_profile
 from firmware_bridge.clock import now_ns, utc_now_ns
 from firmware_bridge.codec.head import encode
 from firmware_bridge.io.listen import record_link

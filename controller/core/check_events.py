@@ -109,3 +109,41 @@ class SelfTested(Event, frozen=True, kw_only=True, tag="self_tested"):
     person: str
     passed: tuple[bool | None, ...]
     is_passed: bool | None
+
+
+class RuleVerdict(Event, frozen=True, kw_only=True, tag="rule_verdict"):
+    """
+    A rule of the profile is now kept, or broken, by a head's samples, and was not before; the first is told, too.
+
+    value    : the worst of the last second, in the metric's unit; None where it was unknown, which breaks a rule
+    window_s : for how long before a sample the limit must have been kept      action : `withhold` or `advise`
+    """
+
+    head: str
+    rule: str
+    metric: str
+    value: float | None
+    limit: float
+    window_s: float
+    severity: str
+    action: str
+    is_kept: bool
+
+
+class RuleTotals(msgspec.Struct, frozen=True, kw_only=True):
+    """One rule over the samples of blocks: how many broke it, and the worst value; None: unknown, or no sample."""
+
+    rule: str
+    metric: str
+    worst: float | None
+    limit: float
+    samples: int
+    broken: int
+
+
+class BlocksJudged(Event, frozen=True, kw_only=True, tag="blocks_judged"):
+    """What every rule found in the samples of the blocks that were just judged, or left open at the session's end."""
+
+    head: str
+    blocks: tuple[int, ...]
+    rules: tuple[RuleTotals, ...]

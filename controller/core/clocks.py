@@ -1,6 +1,6 @@
 """A head's own clock: what its replies to time queries prove, and the pulses that it stamps for the receiver."""
 
-from controller.core.requests import end_block
+from controller.core.check_requests import end_block
 from controller.core.state import HeadState, Outbox, State
 from controller.core.timebase import SECOND, ClockReply
 from firmware_bridge.records import MonoNs, PulseStamp, TimeReply

@@ -11,8 +11,8 @@ import msgspec
 import numpy as np
 
 from controller.core.geometry import lever_arms
-from controller.core.rules import Measured
-from controller.core.site import Site
+from controller.core.rulebook import Measured
+from controller.core.site import Metric, Site
 from controller.core.timebase import EpochClock
 from controller.core.track import Track, TrackFix, interpolate, interpolate_up
 from firmware_bridge.records import FloatArray
@@ -71,8 +71,9 @@ def disagreement(fixes: tuple[TrackFix, TrackFix], second: Track, site: Site) ->
     The limit is the configured one, what the carrier's acceleration hides between two fixes, what the heading's error
     turns, and what the steepest slope tilts.
     """
-    gap_ns_max = round(site.profile.fix_gap_s_max * 1e9)
-    bend_m = site.vehicle.acceleration_m_s2_max * site.profile.fix_gap_s_max**2 / 8.0
+    gap_s_max = site.profile.limit(Metric.FIX_GAP)
+    gap_ns_max = round(gap_s_max * 1e9)
+    bend_m = site.vehicle.acceleration_m_s2_max * gap_s_max**2 / 8.0
     slope, offset_m = math.radians(site.vehicle.slope_deg_max), _offset_m(site)
     level_m, upright_m = math.hypot(float(offset_m[0]), float(offset_m[1])), abs(float(offset_m[2]))
     tilt_m = level_m * (1.0 - math.cos(slope)) + upright_m * math.sin(slope)

@@ -17,10 +17,12 @@ from controller.core.alarm_events import (
 from controller.core.check_events import (
     BlockEnded,
     BlockOpened,
+    BlocksJudged,
     CheckBegun,
     CheckEnded,
     HeadIdentified,
     Revoked,
+    RuleVerdict,
     SelfTested,
     SpecSet,
     Verdict,
@@ -135,6 +137,8 @@ AnyEvent = (
     | BlockOpened
     | BlockEnded
     | Verdict
+    | RuleVerdict
+    | BlocksJudged
     | Revoked
     | AlarmRaised
     | AlarmEnded

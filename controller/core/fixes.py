@@ -10,6 +10,7 @@ from controller.core.effects import OriginLatched, PlaneSet
 from controller.core.geometry import Plane
 from controller.core.inputs import Origin
 from controller.core.reasons import Reason
+from controller.core.site import Metric
 from controller.core.state import Outbox, State
 from controller.core.timebase import DAY, SECOND, EpochClock
 from controller.core.track import TrackAttitude, TrackFix, is_frozen, is_jump, is_thrown
@@ -121,7 +122,7 @@ def _add_fix(state: State, fix: TrackFix) -> None:
 def _has_jumped(state: State, previous: TrackFix, fix: TrackFix) -> bool:
     """By its distance from the fix before, by what it makes of the way before that, or by not having moved."""
     fixes, acceleration = state.track.fixes, state.site.vehicle.acceleration_m_s2_max
-    if is_jump(previous, fix, acceleration, state.site.profile.speed_m_s_max):
+    if is_jump(previous, fix, acceleration, state.site.profile.limit(Metric.SPEED)):
         return True
     if len(fixes) > 2 and is_thrown(fixes[-3], previous, fix, acceleration):
         return True

@@ -14,13 +14,13 @@ from controller.core.effects import PlacedSamples
 from controller.core.geometry import DMM_PER_M, lever_arms, to_dmm
 from controller.core.mapping import NO_BLOCK, PlacedRun, split_runs
 from controller.core.reasons import NO_REASONS, Reason, labels
+from controller.core.rulebook import Measured
 from controller.core.rules import (
     BracketJudgement,
-    Measured,
     independent_error_m,
-    is_heading_good,
     judge_bracket,
 )
+from controller.core.site import Metric
 from controller.core.state import HeadState, Outbox, PendingSamples, State
 from controller.core.timebase import MS, SECOND
 from controller.core.track import TrackFix, interpolate, interpolate_heading
@@ -112,15 +112,14 @@ def _place(
     antenna_m, share = interpolate(*fixes, samples.times_ns)
     tilt = state.track.tilt(samples.times_ns, ATTITUDE_GAP_NS_MAX)
     position_dmm = _coil_positions(samples, fixes, antenna_m, share, tilt)
-    reasons = samples.reasons | _bracket_reasons(state, samples, bracket, has_attitude=tilt is not None)
+    reasons = samples.reasons | _bracket_reasons(state, head, samples, bracket, has_attitude=tilt is not None)
     reasons |= _crosscheck(state, head, fixes)
-    reasons |= _spacing(state, head, position_dmm)
+    reasons |= _spacing(head, samples, position_dmm)
     error_m = _independent_error(state, samples, bracket, has_attitude=tilt is not None)
     _map_runs(head, samples, position_dmm, reasons, bracket, error_m)
     _locate_alarm(head, samples, position_dmm, bracket, error_m)
     head.samples_placed += len(samples.index)
     head.reasons_seen |= int(np.bitwise_or.reduce(reasons, axis=None))
-    head.measured |= bracket.measured
     error_95 = np.full(len(samples.index), math.nan if bracket.error_95_m is None else bracket.error_95_m)
     is_placed = np.ones(len(samples.index), dtype=np.bool_)
     out.placed.append(_placed_record(state, head, samples, position_dmm, is_placed, error_95, reasons))
@@ -144,18 +143,20 @@ def _coil_positions(
 
 
 def _bracket_reasons(
-    state: State, samples: PendingSamples, bracket: BracketJudgement, *, has_attitude: bool
+    state: State, head: HeadState, samples: PendingSamples, bracket: BracketJudgement, *, has_attitude: bool
 ) -> IntArray:
     """What position, heading, attitude and clock withhold: int64 (n, 1)."""
     mask = bracket.reasons
-    needs_heading = bool((samples.lever_m[:, :2] != 0.0).any())
-    if needs_heading and not is_heading_good(bracket, state.site.profile):
-        mask |= Reason.HEADING_UNKNOWN.bit
     if state.site.profile.requires_attitude and not has_attitude:
         mask |= Reason.ATTITUDE_UNKNOWN.bit
     if bracket.time_error_ns is None:
         mask |= Reason.CLOCK_UNSYNCED.bit
-    return (trust.reasons_of(state, samples.times_ns) | mask)[:, None]
+    reasons = trust.reasons_of(state, samples.times_ns) | mask
+    needs_heading = bool((samples.lever_m[:, :2] != 0.0).any())
+    for metric, value in bracket.metrics.items():
+        if metric is not Metric.HEADING_ERROR or needs_heading:
+            reasons |= head.rules.judge(metric, value, samples.times_ns, samples.block != NO_BLOCK)
+    return reasons[:, None]
 
 
 def _crosscheck(state: State, head: HeadState, fixes: tuple[TrackFix, TrackFix]) -> int:
@@ -176,15 +177,15 @@ def _crosscheck(state: State, head: HeadState, fixes: tuple[TrackFix, TrackFix])
     return Reason.SOURCES_DISAGREE.bit
 
 
-def _spacing(state: State, head: HeadState, position_dmm: IntArray) -> IntArray:
-    """`sample_gap` where a coil moved further than allowed since its last sample: int64 (n, channels)."""
+def _spacing(head: HeadState, samples: PendingSamples, position_dmm: IntArray) -> IntArray:
+    """`too_fast` where a coil moved further than allowed since its last sample: int64 (n, channels)."""
     previous = position_dmm[0] if head.last_position is None else head.last_position
     head.last_position = position_dmm[-1]
     steps = np.diff(np.concatenate([previous[None], position_dmm]), axis=0)
-    square = steps[:, :, 0] ** 2 + steps[:, :, 1] ** 2
-    limit = state.site.profile.sample_spacing_m_max
-    head.measured[Reason.SAMPLE_GAP] = Measured(value=math.sqrt(int(square.max())) / DMM_PER_M, limit=limit)
-    return np.where(square > round(limit * DMM_PER_M) ** 2, Reason.SAMPLE_GAP.bit, 0)
+    spacing_m = np.sqrt(steps[:, :, 0] ** 2 + steps[:, :, 1] ** 2) / DMM_PER_M
+    reasons = head.rules.judge_each(Metric.SAMPLE_SPACING, spacing_m, samples.times_ns, samples.block != NO_BLOCK)
+    # Behind a gap the spacing is the gap's, and the sample has its reason.
+    return np.where(samples.reasons & Reason.SAMPLE_GAP.bit, NO_REASONS, reasons)
 
 
 def _independent_error(

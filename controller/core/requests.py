@@ -1,21 +1,15 @@
 """
-What people ask of the core: calibrations, function checks, blocks and their verdicts, acknowledgements, pauses.
+What people ask of the core: what concerns one head, acknowledgements, pauses, the end.
 
 A request that cannot be carried out is refused in the record, with its reason in plain words; it never half happens.
 """
 
-import hashlib
 import math
 
-import msgspec
-import numpy as np
-
-from controller.core import checks, trust
+from controller.core import trust
 from controller.core.alarm_events import AlarmAcknowledged
 from controller.core.alarms import NEXT, AlarmInput, AlarmState
-from controller.core.check_events import BlockEnded, BlockOpened, CheckBegun, CheckEnded, SpecSet, Verdict
-from controller.core.checks import CheckRun
-from controller.core.detection import Thresholds
+from controller.core.check_requests import take_head_request
 from controller.core.effects import Paused, RequestRefused, StationChanged
 from controller.core.inputs import (
     AcknowledgeAlarm,
@@ -23,7 +17,6 @@ from controller.core.inputs import (
     BeginCheck,
     BeginCheckPart,
     Calibration,
-    CheckPart,
     EndCheck,
     EndSession,
     RunSelfTest,
@@ -31,10 +24,7 @@ from controller.core.inputs import (
     StationSeen,
 )
 from controller.core.reasons import Reason
-from controller.core.sampling import set_output
-from controller.core.self_test import begin_self_test
-from controller.core.site import Profile
-from controller.core.state import HeadState, OpenBlock, Outbox, State
+from controller.core.state import Outbox, State
 from firmware_bridge.records import MonoNs
 
 STATION_M_MAX = 0.01  # a base surveyed in anew moves by more; the wire's step is 0.1 mm
@@ -44,7 +34,7 @@ def take_request(state: State, request: AnyRequest, now_ns: MonoNs, out: Outbox)
     """Carry out one request, or refuse it in the record."""
     match request:
         case Calibration() | BeginCheck() | BeginCheckPart() | EndCheck() | RunSelfTest():
-            why = _take_head_request(state, request, now_ns, out)
+            why = take_head_request(state, request, now_ns, out)
         case AcknowledgeAlarm():
             why = _acknowledge(state, request, now_ns, out)
         case SetPaused():
@@ -63,175 +53,6 @@ def take_request(state: State, request: AnyRequest, now_ns: MonoNs, out: Outbox)
         name = str(request.__struct_config__.tag)
         utc_ns = state.utc_ns(now_ns)
         out.events.append(RequestRefused(mono_ns=now_ns, utc_ns=utc_ns, request=name, person=request.person, why=why))
-
-
-def end_block(state: State, head: HeadState, why: str, now_ns: MonoNs, out: Outbox) -> None:
-    """No more credit into the open block, if there is one; it waits for its verdict."""
-    if head.block is None:
-        return
-    head.unjudged.append(head.block.number)
-    utc_ns = state.utc_ns(now_ns)
-    out.events.append(BlockEnded(mono_ns=now_ns, utc_ns=utc_ns, head=head.head.id, block=head.block.number, why=why))
-    head.block = None
-
-
-def _take_head_request(
-    state: State,
-    request: Calibration | BeginCheck | BeginCheckPart | EndCheck | RunSelfTest,
-    now_ns: MonoNs,
-    out: Outbox,
-) -> str | None:
-    head = next((head for head in state.heads if head.head.id == request.head), None)
-    if head is None:
-        return f"there is no head {request.head!r}"
-    if head.detector is None:
-        return f"head {request.head!r} has not said yet which channels it has"
-    match request:
-        case Calibration():
-            return _calibrate(state, head, request, now_ns, out)
-        case BeginCheck():
-            return _begin_check(state, head, request, now_ns, out)
-        case BeginCheckPart():
-            return _begin_part(state, head, request, now_ns, out)
-        case EndCheck():
-            return _end_check(state, head, request, now_ns, out)
-        case RunSelfTest():
-            return begin_self_test(state, head, request.person, now_ns, out)
-
-
-def _calibrate(state: State, head: HeadState, request: Calibration, now_ns: MonoNs, out: Outbox) -> str | None:
-    if request.person == request.witness:
-        return "a calibration needs two different people"
-    if len(request.channels) != len(head.channels):
-        return f"{len(request.channels)} channels are calibrated; the head has {len(head.channels)}"
-    if request.dictionary_id != head.dictionary_id:
-        return f"it was made with dictionary {request.dictionary_id}; the head now has {head.dictionary_id}"
-    for name, channel in zip(head.channels, request.channels, strict=True):
-        if channel.site_threshold < head.head.alarm_floor:
-            return f"channel {name}: site threshold {channel.site_threshold} is below the alarm floor of the head"
-        if channel.reference_response_min <= channel.site_threshold:
-            return f"channel {name}: the reference item's smallest response does not exceed the site threshold"
-    if head.check is not None:
-        return "a function check is running"
-    end_block(state, head, "calibrated anew", now_ns, out)
-    head.calibration = request
-    head.spec = spec_hash(state.site.profile, request)
-    assert head.detector is not None
-    head.detector.calibrate(
-        Thresholds(
-            site=np.array([channel.site_threshold for channel in request.channels]),
-            reference_min=np.array([channel.reference_response_min for channel in request.channels]),
-        )
-    )
-    utc_ns, profile = state.utc_ns(now_ns), state.site.profile.name
-    out.events.append(SpecSet(mono_ns=now_ns, utc_ns=utc_ns, spec=head.spec, profile=profile, calibration=request))
-    return None
-
-
-def spec_hash(profile: Profile, calibration: Calibration) -> str:
-    """
-    Identity of a search specification: SHA-256, first 16 hex digits, over what was searched for and how.
-
-    Who calibrated, and in how many runs, is in the record but not in the identity.
-    """
-    parts = [calibration.item, calibration.depth_m, calibration.head, calibration.channels, profile]
-    return hashlib.sha256(msgspec.msgpack.encode(parts)).hexdigest()[:16]
-
-
-def _begin_check(state: State, head: HeadState, request: BeginCheck, now_ns: MonoNs, out: Outbox) -> str | None:
-    if head.calibration is None:
-        return "the head is not calibrated: there is nothing to check against"
-    if head.check is not None:
-        return "a function check is already running"
-    end_block(state, head, "function check begun", now_ns, out)
-    state.checks_begun += 1
-    peak = np.full(len(head.channels), np.nan)
-    head.check = CheckRun(number=state.checks_begun, person=request.person, peak=peak)
-    utc_ns, number = state.utc_ns(now_ns), head.check.number
-    out.events.append(CheckBegun(mono_ns=now_ns, utc_ns=utc_ns, head=head.head.id, check=number, person=request.person))
-    return None
-
-
-def _begin_part(state: State, head: HeadState, request: BeginCheckPart, now_ns: MonoNs, out: Outbox) -> str | None:
-    if head.check is None:
-        return "no function check is running"
-    if request.part in head.check.parts_done:
-        return f"part {request.part.value} was already done; a retest is a new check"
-    if request.part is CheckPart.KNOWN_POINT and not trust.has_known_point(state.site):
-        return "there is no known point: [task] known_point_latitude_deg and known_point_longitude_deg are not set"
-    assert head.detector is not None
-    checks.begin_part(head.check, request.part, head.detector.sigma)
-    if request.part is CheckPart.ALARM_PATH:
-        set_output(state, head, True, now_ns, out)
-    return None
-
-
-def _end_check(state: State, head: HeadState, request: EndCheck, now_ns: MonoNs, out: Outbox) -> str | None:
-    run, calibration = head.check, head.calibration
-    if run is None or calibration is None:
-        return "no function check is running"
-    assert head.detector is not None
-    checks.leave_part(run, head.detector.sigma)
-    results = checks.judge_check(
-        run,
-        calibration,
-        head.channels,
-        state.site.profile,
-        is_seen_and_heard=request.is_alarm_seen_and_heard,
-        has_known_point=trust.has_known_point(state.site),
-    )
-    passed = all(result.passed for result in results)
-    head.check = None
-    head.has_failed_check = not passed
-    set_output(state, head, head.alarm is not None, now_ns, out)
-    out.events.append(
-        CheckEnded(
-            mono_ns=now_ns,
-            utc_ns=state.utc_ns(now_ns),
-            head=head.head.id,
-            check=run.number,
-            person=request.person,
-            passed=passed,
-            results=results,
-        )
-    )
-    _judge_blocks(state, head, run.number, now_ns, out, passed=passed)
-    trust.judge_point(state, run, now_ns, passed=passed)
-    if passed:
-        _open_block(state, head, calibration, run.number, now_ns, out)
-    return None
-
-
-def _judge_blocks(state: State, head: HeadState, check: int, now_ns: MonoNs, out: Outbox, *, passed: bool) -> None:
-    """A check proves, or voids, all ground since the last one that passed."""
-    for block in head.unjudged:
-        out.events.append(
-            Verdict(
-                mono_ns=now_ns,
-                utc_ns=state.utc_ns(now_ns),
-                block=block,
-                number=1,
-                state="passed" if passed else "voided",
-                cause=f"check {check} {'passed' if passed else 'failed'}",
-            )
-        )
-    head.unjudged = []
-
-
-def _open_block(
-    state: State, head: HeadState, calibration: Calibration, check: int, now_ns: MonoNs, out: Outbox
-) -> None:
-    assert head.spec is not None
-    head.output.is_proven = True
-    state.blocks_opened += 1
-    radius_m = tuple(channel.detection_radius_m for channel in calibration.channels)
-    head.block = OpenBlock(number=state.blocks_opened, opened_ns=now_ns, radius_m=radius_m)
-    head.block_radius_m[head.block.number] = radius_m
-    head.block_spec[head.block.number] = head.spec
-    utc_ns, number = state.utc_ns(now_ns), head.block.number
-    out.events.append(
-        BlockOpened(mono_ns=now_ns, utc_ns=utc_ns, head=head.head.id, block=number, spec=head.spec, check=check)
-    )
 
 
 def _see_station(state: State, station: StationSeen, now_ns: MonoNs, out: Outbox) -> None:

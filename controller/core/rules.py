@@ -14,7 +14,7 @@ import numpy as np
 from controller.core.geometry import wrap_angle
 from controller.core.passes import WINDOW_S
 from controller.core.reasons import Reason, mask_of
-from controller.core.site import Profile, Site
+from controller.core.site import Metric, Site
 from controller.core.track import TrackFix, distance_m, is_jump
 from firmware_bridge.records import FloatArray
 
@@ -28,17 +28,12 @@ ANGLE_SCALE = {"95%": 1.0, "99.7%": 1.5142}
 DRIFT_S = WINDOW_S + 0.5
 
 
-class Measured(msgspec.Struct, frozen=True, kw_only=True):
-    """A measured value and the limit in force; None where nothing could be measured or no limit applies."""
-
-    value: float | None
-    limit: float | None
-
-
 class BracketJudgement(msgspec.Struct, frozen=True, kw_only=True):
     """
     What holds for every sample between two fixes.
 
+    reasons          : what withholds credit whatever the profile's limits are
+    metrics          : what the profile's rules are about; None is unknown
     common_error_m   : at the profile's confidence; None where either fix states no error
     error_95_m       : the larger stated 95 % error; None likewise
     time_error_ns    : of the fixes' epochs; None is unknown
@@ -46,7 +41,7 @@ class BracketJudgement(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     reasons: int
-    measured: dict[Reason, Measured]
+    metrics: dict[Metric, float | None]
     common_error_m: float | None
     error_95_m: float | None
     time_error_ns: int | None
@@ -57,33 +52,31 @@ class BracketJudgement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def judge_bracket(first: TrackFix, second: TrackFix, site: Site) -> BracketJudgement:
-    """Apply every rule that depends on the two fixes alone."""
+    """What depends on the two fixes alone: values for the rules, and what no limit of a profile decides."""
     profile = site.profile
     gap_s = (second.mono_ns - first.mono_ns) / 1e9
     speed = distance_m(first, second) / gap_s
     error_95 = _larger(first.error_95_m, second.error_95_m)
     common = None if error_95 is None else error_95 * RADIUS_SCALE[profile.confidence]
-    measured = {
-        Reason.FIX_STALE: Measured(value=gap_s, limit=profile.fix_gap_s_max),
-        Reason.POSITION_ERROR: Measured(value=error_95, limit=profile.error_95_m_max),
-        Reason.TOO_FAST: Measured(value=speed, limit=profile.speed_m_s_max),
-    }
-    broken = [
-        reason
-        for reason, entry in measured.items()
-        if entry.value is None or entry.limit is None or entry.value > entry.limit
-    ]
+    heading_error = _heading_error(first, second, gap_s, site)
+    scale = ANGLE_SCALE[profile.confidence]
+    broken = []
     if first.fix_class not in profile.fix_classes or second.fix_class not in profile.fix_classes:
         broken.append(Reason.FIX_CLASS)
-    if is_jump(first, second, site.vehicle.acceleration_m_s2_max, profile.speed_m_s_max):
+    if is_jump(first, second, site.vehicle.acceleration_m_s2_max, profile.limit(Metric.SPEED)):
         broken.append(Reason.POSITION_JUMP)
     return BracketJudgement(
         reasons=mask_of(broken),
-        measured=measured,
+        metrics={
+            Metric.FIX_GAP: gap_s,
+            Metric.POSITION_ERROR: error_95,
+            Metric.SPEED: speed,
+            Metric.HEADING_ERROR: None if heading_error is None else math.degrees(heading_error) / scale,
+        },
         common_error_m=common,
         error_95_m=error_95,
         time_error_ns=_larger(first.time_error_ns, second.time_error_ns),
-        heading_error_rad=_heading_error(first, second, gap_s, site),
+        heading_error_rad=heading_error,
         speed_m_s=speed,
         yaw_rate_rad_s=_yaw_rate(first, second, gap_s),
         # A chord departs from a path of bounded acceleration by at most a t^2 / 8.
@@ -124,12 +117,6 @@ def independent_error_m(
     turning = (bracket.heading_error_rad or 0.0) + bracket.yaw_rate_rad_s * seconds
     error: FloatArray = same_for_all + tilt + across * turning
     return error
-
-
-def is_heading_good(bracket: BracketJudgement, profile: Profile) -> bool:
-    """Whether a heading is there and its error at the profile's confidence is within the limit."""
-    limit = math.radians(profile.heading_error_95_deg_max) * ANGLE_SCALE[profile.confidence]
-    return bracket.heading_error_rad is not None and bracket.heading_error_rad <= limit
 
 
 def _heading_error(first: TrackFix, second: TrackFix, gap_s: float, site: Site) -> float | None:

@@ -16,7 +16,8 @@ from controller.core.detection import Detector, SignalEdge
 from controller.core.inputs import CheckPart
 from controller.core.mapping import NO_BLOCK
 from controller.core.reasons import Reason, mask_of
-from controller.core.rules import Measured
+from controller.core.rulebook import Measured
+from controller.core.site import Metric
 from controller.core.state import PENDING_BLOCKS_MAX, HeadState, Outbox, PendingSamples, State
 from controller.core.timebase import MS, SECOND
 from firmware_bridge.records import (
@@ -95,12 +96,9 @@ def take_samples(
     block_numbers, standing = _standing(state, head, times_ns)
     reasons = detected.reasons | standing[:, None] | _gaps(state, head, block, times_ns)[:, None]
     head.time_error_ns = time_error_ns
-    limit_ms = state.site.profile.clock_error_ms_max
-    head.measured[Reason.CLOCK_UNSYNCED] = Measured(
-        value=None if time_error_ns is None else time_error_ns / SECOND, limit=limit_ms / 1000.0
-    )
-    if time_error_ns is None or time_error_ns > limit_ms * MS:
-        reasons |= Reason.CLOCK_UNSYNCED.bit
+    clock_error_ms = None if time_error_ns is None else time_error_ns / MS
+    clock_reasons = head.rules.judge(Metric.CLOCK_ERROR, clock_error_ms, times_ns, block_numbers != NO_BLOCK)
+    reasons |= clock_reasons[:, None]
     head.samples += len(block.sequence)
     head.last_arrival_ns = arrival_ns
     if len(head.pending) >= PENDING_BLOCKS_MAX:
@@ -250,9 +248,7 @@ def _standing(state: State, head: HeadState, times_ns: IntArray) -> tuple[IntArr
         numbers[is_inside] = head.block.number
         standing[~is_inside] |= Reason.NOT_CHECKED.bit
         age_h = (times_ns - head.block.opened_ns) / (3600 * SECOND)
-        limit = state.site.profile.check_age_h_max
-        standing[age_h > limit] |= Reason.CHECK_EXPIRED.bit
-        head.measured[Reason.CHECK_EXPIRED] = Measured(value=float(age_h[-1]), limit=limit)
+        standing |= head.rules.judge_each(Metric.CHECK_AGE, age_h, times_ns, is_inside)
     return numbers, standing
 
 

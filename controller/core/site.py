@@ -5,6 +5,7 @@ Vehicle frame: x forward, y left, z up, metres, origin at the vehicle's referenc
 frozen; `controller.config` reads them from one TOML file and checks what spans more than one of them.
 """
 
+import enum
 from typing import Annotated, Literal
 
 import msgspec
@@ -22,14 +23,43 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """A table of a configuration file; unknown keys are refused."""
 
 
+class Metric(enum.Enum):
+    """What a rule may limit; the unit is in the name. Larger is worse."""
+
+    SPEED = "speed_m_s"  # of the position antenna between two fixes
+    POSITION_ERROR = "position_error_95_m"  # horizontal, 95 %, as the receiver states it; the larger of two fixes
+    FIX_GAP = "fix_gap_s"  # between the two fixes that bracket a sample
+    HEADING_ERROR = "heading_error_95_deg"  # as the receiver states it, with what the way between two fixes may bend
+    SAMPLE_SPACING = "sample_spacing_m"  # from one sample of a channel to its next
+    CLOCK_ERROR = "clock_error_ms"  # bound on the error of a sample's time
+    CHECK_AGE = "check_age_h"  # since the function check that a block stands on
+
+
+class Rule(Section, frozen=True, kw_only=True):
+    """
+    One row of a profile: a limit on one metric.
+
+    window_s : the limit must have been kept throughout so many seconds before; 0 is the sample itself
+    limit    : in the metric's unit; the limit itself is within the limit
+    severity : of breaking it, for the report
+    action   : `withhold`, what breaks it earns no credit; `advise`, it is recorded and shown
+    """
+
+    id: Identifier
+    metric: Metric
+    limit: Annotated[float, Meta(gt=0.0)]
+    window_s: Annotated[float, Meta(ge=0.0, le=600.0)] = 0.0
+    severity: Literal["minor", "major", "critical"] = "major"
+    action: Literal["withhold", "advise"] = "withhold"
+
+
 class Profile(Section, frozen=True, kw_only=True):
     """
     The quality limits of one kind of search (`controller/profiles/*.toml`).
 
     confidence                : what the position error bound must hold with; scales the receivers' 95 % statements
-    error_95_m_max            : largest stated 95 % horizontal error of a fix that may carry credit
     known_point_m_max         : how far the antenna may be found from a known point, in a function check
-    fix_gap_s_max             : longest time between the two fixes that bracket a credited sample
+    rule                      : the limits on what is measured all the time; each metric is withheld for by one at least
     k_sigma, k_noise          : alarm threshold in units of noise; smallest margin of the reference item over the site
                                 threshold in units of noise
     alarm_samples             : consecutive readings above the threshold that make an alarm (DESIGN's n)
@@ -44,15 +74,8 @@ class Profile(Section, frozen=True, kw_only=True):
     description: str
     confidence: Literal["95%", "99.7%"]
     fix_classes: tuple[FixClass, ...]
-    error_95_m_max: Annotated[float, Meta(gt=0.0, le=2.0)]
     known_point_m_max: Annotated[float, Meta(gt=0.0, le=1.0)]
-    fix_gap_s_max: Annotated[float, Meta(gt=0.0, le=2.0)]
-    heading_error_95_deg_max: Annotated[float, Meta(gt=0.0, le=10.0)]
     requires_attitude: bool
-    speed_m_s_max: Annotated[float, Meta(gt=0.0, le=5.0)]
-    sample_spacing_m_max: Annotated[float, Meta(gt=0.0, le=1.0)]
-    clock_error_ms_max: Annotated[float, Meta(gt=0.0, le=1000.0)]
-    check_age_h_max: Annotated[float, Meta(gt=0.0, le=24.0)]
     response_tolerance: Annotated[float, Meta(gt=0.0, lt=1.0)]
     k_sigma: Annotated[float, Meta(ge=3.0, le=20.0)]
     k_noise: Annotated[float, Meta(ge=1.0, le=20.0)]
@@ -62,6 +85,19 @@ class Profile(Section, frozen=True, kw_only=True):
     hold_s_max: Annotated[float, Meta(ge=1.0, le=120.0)]
     release_share: Annotated[float, Meta(gt=0.0, lt=1.0)]
     masking_radius_m: Annotated[float, Meta(ge=0.0, le=5.0)]
+    rule: Annotated[tuple[Rule, ...], Meta(min_length=1, max_length=32)]
+
+    def limit(self, metric: Metric) -> float:
+        """The smallest limit of a metric that credit is withheld by."""
+        return min(rule.limit for rule in self.rule if rule.metric is metric and rule.action == "withhold")
+
+    def with_limit(self, metric: Metric, limit: float) -> "Profile":
+        """The same profile with another limit in every rule of a metric that credit is withheld by."""
+        rules = (
+            msgspec.structs.replace(rule, limit=limit) if rule.metric is metric and rule.action == "withhold" else rule
+            for rule in self.rule
+        )
+        return msgspec.structs.replace(self, rule=tuple(rules))
 
 
 class Task(Section, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from controller.core.geometry import to_dmm
 from controller.core.reasons import Reason, ReasonValue
 from controller.core.sampling import SILENCE_NS_MAX
 from controller.core.shown import HeadSnapshot, Snapshot
+from controller.core.site import Metric
 from controller.core.state import HeadState, State
 from controller.core.timebase import MS, SECOND
 from firmware_bridge.records import FloatArray, MonoNs
@@ -37,7 +38,7 @@ def take_snapshot(state: State, now_ns: MonoNs) -> Snapshot | None:
         position_dmm=None if fix is None else (int(to_dmm(fix.east_m)), int(to_dmm(fix.north_m))),
         heading_deg=None if fix is None or fix.heading_rad is None else math.degrees(fix.heading_rad),
         speed_m_s=None if fix is None else fix.speed_m_s,
-        speed_limit_m_s=state.site.profile.speed_m_s_max,
+        speed_limit_m_s=state.site.profile.limit(Metric.SPEED),
         antenna_m=(antenna[0], antenna[1]),
         heads=tuple(_head_snapshot(state, head, now_ns) for head in state.heads),
         alarms=len(state.alarms),

@@ -18,7 +18,7 @@ from controller.core.inputs import Calibration, Origin, StationSeen
 from controller.core.mapping import PassRaster, ReasonSets
 from controller.core.passes import PassRecords
 from controller.core.reasons import NO_REASONS, Reason, ReasonValue
-from controller.core.rules import Measured
+from controller.core.rulebook import Measured, RuleBook
 from controller.core.site import Autopilot, Head, Site
 from controller.core.tile_map import TileMap
 from controller.core.timebase import DeviceClock, EpochClock
@@ -86,6 +86,8 @@ class HeadState(msgspec.Struct, kw_only=True, eq=False):
     clock: DeviceClock
     line_clock: LineClock
     raster: PassRaster
+    rules: RuleBook
+    measured: dict[Reason, Measured]
     output: OutputState
     dictionary_id: int | None = None
     is_identity_doubted: bool = False
@@ -121,7 +123,6 @@ class HeadState(msgspec.Struct, kw_only=True, eq=False):
     announced: tuple[str, ...] | None = None
     credit: tuple[ReasonValue, ...] | None = None
     shown_signal: FloatArray | None = None
-    measured: dict[Reason, Measured] = {}
 
 
 class StreamState(msgspec.Struct, kw_only=True):
@@ -234,18 +235,21 @@ def begin(site: Site, origin: Origin) -> State:
     if site.task is not None:
         task = site.task
         plane = Plane(task.origin_latitude_deg, task.origin_longitude_deg, task.origin_altitude_m)
-    heads = [
-        HeadState(
-            head=head,
-            clock=DeviceClock(),
-            line_clock=LineClock(head, site.timing(head.link)),
-            raster=PassRaster(
-                tiles, passes, reason_sets, round(head.nominal_radius_m * 10_000), site.profile.alarm_samples
-            ),
-            output=OutputState(),
+    heads = []
+    for head in site.heads:
+        measured: dict[Reason, Measured] = {}
+        footprint_dmm = round(head.nominal_radius_m * 10_000)
+        heads.append(
+            HeadState(
+                head=head,
+                clock=DeviceClock(),
+                line_clock=LineClock(head, site.timing(head.link)),
+                raster=PassRaster(tiles, passes, reason_sets, footprint_dmm, site.profile.alarm_samples),
+                rules=RuleBook(site.profile, measured),
+                measured=measured,
+                output=OutputState(),
+            )
         )
-        for head in site.heads
-    ]
     attitude = None
     if position.attitude_link is not None:
         attitude = EpochClock(site.timing(position.attitude_link), site.utc_at_mono_zero_ns)

@@ -7,6 +7,7 @@ loop and is changed in place.
 
 from controller.core import trust
 from controller.core.autopilot import command_autopilots, hear_autopilot
+from controller.core.check_requests import end_block, tell_rules
 from controller.core.clocks import take_pulse, take_time_reply
 from controller.core.effects import (
     CreditState,
@@ -20,8 +21,8 @@ from controller.core.fixes import latch_simulated, set_plane, take_attitude, tak
 from controller.core.inputs import Arrival, Inputs
 from controller.core.placing import place_pending
 from controller.core.reasons import Reason, ReasonValue, labels, members
-from controller.core.requests import end_block, take_request
-from controller.core.rules import Measured
+from controller.core.requests import take_request
+from controller.core.rulebook import Measured
 from controller.core.sampling import SILENCE_NS_MAX, command_head, cut_signal, identify, output_answered, take_samples
 from controller.core.self_test import end_self_test, watch_self_test
 from controller.core.snapshot import take_snapshot
@@ -146,6 +147,7 @@ def _commit(state: State, now_ns: MonoNs, out: Outbox) -> None:
     utc_ns = state.utc_ns(now_ns)
     for head in state.heads:
         _announce_credit(state, head, now_ns, out)
+        out.events += head.rules.take_verdicts(head.head.id, now_ns, utc_ns)
     for (link, cause), count in state.refused.items():
         if state.announced_refused.get((link, cause)) != count:
             state.announced_refused[link, cause] = count
@@ -206,6 +208,7 @@ def _finish(state: State, now_ns: MonoNs, out: Outbox) -> None:
         place_pending(state, head, now_ns, out, is_last=True)
         blocks_open += len(head.unjudged) + (head.block is not None)
         end_block(state, head, "session ended", now_ns, out)
+        tell_rules(state, head, now_ns, out)
         head.raster.close()
     trust.withdraw_unsound(state, None, now_ns, out)
     state.passes.redraw(None)

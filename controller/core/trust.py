@@ -20,8 +20,9 @@ from controller.core.check_events import Revoked
 from controller.core.checks import CheckRun
 from controller.core.inputs import CheckPart
 from controller.core.reasons import NO_REASONS, Reason
-from controller.core.site import Site
+from controller.core.site import Metric, Site
 from controller.core.state import Outbox, State
+from controller.core.timebase import SECOND
 from controller.core.track import TrackFix
 from firmware_bridge.records import IntArray, MonoNs
 
@@ -44,13 +45,14 @@ def has_known_point(site: Site) -> bool:
 def watch_point(state: State, fix: TrackFix) -> None:
     """A fix of the position link: one that may not carry credit ends what a running check saw of the known point."""
     profile = state.site.profile
-    is_good = fix.error_95_m is not None and fix.error_95_m <= profile.error_95_m_max
+    gap_ns_max = round(profile.limit(Metric.FIX_GAP) * SECOND)
+    is_good = fix.error_95_m is not None and fix.error_95_m <= profile.limit(Metric.POSITION_ERROR)
     is_good = is_good and fix.fix_class in profile.fix_classes
     for run in [head.check for head in state.heads if head.check is not None]:
         if run.part is not CheckPart.KNOWN_POINT:
             continue
         if is_good:
-            checks.stand_on_point(run, _from_point_m(state, fix), fix.mono_ns, round(profile.fix_gap_s_max * 1e9))
+            checks.stand_on_point(run, _from_point_m(state, fix), fix.mono_ns, gap_ns_max)
         else:
             run.point = None
 

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import msgspec
 
-from controller.config import load_profile, read_config
+from controller.config import read_config
 from controller.core.alarm_events import AlarmAcknowledged, AlarmEnded, AlarmLocated, AlarmRaised, AlarmUnlocated
 from controller.core.check_events import HeadIdentified
 from controller.core.effects import AnyEvent, PlaneSet, SessionEnded
 from controller.core.geometry import Plane
 from controller.link.live_map import LiveMap
+from controller.profile_files import load_profile
 from controller.store.chain import TILE, LedgerRecord, RecordFields, decode_event, decode_fields
 from controller.store.ledger import LedgerReader, StoredTile, read_info
 from controller.store.recorder import CONFIG_NAME

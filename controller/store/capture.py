@@ -10,8 +10,9 @@ from typing import Literal
 
 import msgspec
 
-from controller.config import decode_toml, parse_config
+from controller.config import parse_config
 from controller.core.site import Identifier, Section
+from controller.toml_records import decode_toml
 from firmware_bridge.errors import CaptureError
 
 CAPTURE_NAME = "capture.toml"

@@ -4,7 +4,8 @@ import msgspec
 import pytest
 
 from controller.checkup import Grade, judge_link, judge_timing
-from controller.config import Link, load_profile, parse_config
+from controller.config import Link, parse_config
+from controller.profile_files import load_profile
 from firmware_bridge.codec.head import encode
 from firmware_bridge.codec.mavlink import MavlinkEncoder
 from firmware_bridge.codec.nmea import encode_nmea

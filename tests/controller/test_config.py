@@ -2,7 +2,8 @@
 
 import pytest
 
-from controller.config import load_profile, parse_config, read_config, signing_link_id, site_of
+from controller.config import parse_config, read_config, signing_link_id, site_of
+from controller.profile_files import load_profile
 from firmware_bridge.errors import ConfigError
 
 GOOD = """
@@ -144,25 +145,3 @@ def test_a_file_that_is_not_text_is_named(tmp_path):
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match=r"noise\.toml"):
         read_config(path)
-
-
-def test_an_unknown_profile_names_the_ones_there_are():
-    """The message lists them."""
-    with pytest.raises(ConfigError, match=r"'ap-deep'.*ap-shallow.*training"):
-        load_profile("ap-deep")
-
-
-@pytest.mark.parametrize("name", ["ap-shallow", "training"])
-def test_a_shipped_profile_loads(name):
-    """Each profile file is whole and says what it is for."""
-    assert load_profile(name).description
-
-
-def test_training_is_never_stricter_than_the_real_thing():
-    """Learners see ground turn to searched where the operational profile would withhold it, never the reverse."""
-    real, training = load_profile("ap-shallow"), load_profile("training")
-    assert set(real.fix_classes) <= set(training.fix_classes)
-    assert training.error_95_m_max >= real.error_95_m_max
-    assert training.known_point_m_max >= real.known_point_m_max
-    assert training.speed_m_s_max >= real.speed_m_s_max
-    assert training.check_age_h_max >= real.check_age_h_max

@@ -4,11 +4,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from controller.config import load_profile
 from controller.core.alarm_events import AlarmLocated, AlarmRaised
 from controller.core.effects import TileWritten
 from controller.core.fold import MapFold
 from controller.core.tiles import CellMark, pack_cells, unpack_cells
+from controller.profile_files import load_profile
 from controller.summary import read_map
 from sim import oracle
 from sim.day import plan

@@ -13,10 +13,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from controller.core import checks, coverage, placing, requests, rules, sampling, trust
+from controller.core import check_requests, checks, coverage, placing, rules, sampling, trust
 from controller.core.detection import Detector
 from controller.core.geometry import lever_arms
 from controller.core.reasons import Reason
+from controller.core.site import Metric
 from controller.core.timebase import DeviceClock, EpochClock
 from sim.day import plan
 from sim.inproc import run
@@ -86,13 +87,13 @@ def no_independent_error(plant):
 
 
 def radius_of_the_strongest_item(plant):
-    opened = requests._open_block
+    opened = check_requests._open_block
 
     def wider(state, head, calibration, *rest):
         channels = tuple(msgspec.structs.replace(c, detection_radius_m=0.25) for c in calibration.channels)
         opened(state, head, msgspec.structs.replace(calibration, channels=channels), *rest)
 
-    plant.setattr(requests, "_open_block", wider)
+    plant.setattr(check_requests, "_open_block", wider)
 
 
 def sample_times_late(plant):
@@ -130,18 +131,19 @@ def arms_backwards(plant):
 
 def any_class_of_fix(plant):
     judged = rules.judge_bracket
-    ignored = ~(Reason.FIX_CLASS.bit | Reason.POSITION_ERROR.bit)
 
     def lenient(*fixes):
         bracket = judged(*fixes)
-        return msgspec.structs.replace(bracket, reasons=bracket.reasons & ignored, common_error_m=0.02)
+        metrics = {**bracket.metrics, Metric.POSITION_ERROR: 0.02}
+        reasons = bracket.reasons & ~Reason.FIX_CLASS.bit
+        return msgspec.structs.replace(bracket, reasons=reasons, metrics=metrics, common_error_m=0.02)
 
     plant.setattr(placing, "judge_bracket", lenient)
 
 
 def failed_checks_void_nothing(plant):
-    judged = requests._judge_blocks
-    plant.setattr(requests, "_judge_blocks", lambda *arguments, passed: judged(*arguments, passed=True))
+    judged = check_requests._judge_blocks
+    plant.setattr(check_requests, "_judge_blocks", lambda *arguments, passed: judged(*arguments, passed=True))
 
 
 def every_check_passes(plant):
@@ -150,15 +152,15 @@ def every_check_passes(plant):
 
 
 def failed_checks_open_blocks(plant):
-    judged = requests._judge_blocks
+    judged = check_requests._judge_blocks
 
     def lenient(state, head, check, now_ns, out, *, passed):
         judged(state, head, check, now_ns, out, passed=passed)
         if not passed:
             head.has_failed_check = False
-            requests._open_block(state, head, head.calibration, check, now_ns, out)
+            check_requests._open_block(state, head, head.calibration, check, now_ns, out)
 
-    plant.setattr(requests, "_judge_blocks", lenient)
+    plant.setattr(check_requests, "_judge_blocks", lenient)
 
 
 def thresholds_doubled(plant):

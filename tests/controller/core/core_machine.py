@@ -3,7 +3,6 @@
 import msgspec
 import numpy as np
 
-from controller.config import load_profile
 from controller.core.effects import CreditState
 from controller.core.geometry import Plane
 from controller.core.inputs import (
@@ -21,6 +20,7 @@ from controller.core.inputs import (
 from controller.core.site import Autopilot, Head, LinkTiming, PositionSource, Site, Task, Vehicle
 from controller.core.state import begin
 from controller.core.step import step
+from controller.profile_files import load_profile
 from firmware_bridge.autopilot_records import AutopilotMessage, MessageIntervalRequest
 from firmware_bridge.records import (
     Attitude,
@@ -88,8 +88,11 @@ def calibration(**changes):
     return Calibration(**{**fields, **changes})
 
 
-def site(profile="ap-shallow", **profile_changes):
-    """The machine's site under a profile, some of whose limits may be changed."""
+def site(profile="ap-shallow", limits=None, **profile_changes):
+    """The machine's site under a profile, some of whose fields, or limits by their metric, may be changed."""
+    chosen = msgspec.structs.replace(load_profile(profile), **profile_changes)
+    for metric, limit in (limits or {}).items():
+        chosen = chosen.with_limit(metric, limit)
     return Site(
         machine="machine",
         site="site",
@@ -107,7 +110,7 @@ def site(profile="ap-shallow", **profile_changes):
             LinkTiming(name=name, timebase="host", latency_ms=50.0, latency_error_ms=2.0)
             for name in ("gnss", "gnss2", "head", "autopilot")
         ),
-        profile=msgspec.structs.replace(load_profile(profile), **profile_changes),
+        profile=chosen,
         autopilots=(Autopilot(link="autopilot", system_id=1, messages=(AutopilotMessage.ATTITUDE,)),),
     )
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.config import load_profile
 from controller.core.detection import RING_MIN, Detector, Thresholds
 from controller.core.reasons import Reason
 from controller.core.site import Head
+from controller.profile_files import load_profile
 
 RATE = 50.0
 

@@ -12,34 +12,42 @@ from test_track import fix
 
 from controller.core.geometry import lever_arms
 from controller.core.reasons import Reason, members
-from controller.core.rules import independent_error_m, is_heading_good, judge_bracket
+from controller.core.rules import ANGLE_SCALE, independent_error_m, judge_bracket
+from controller.core.site import Metric
 from firmware_bridge.records import FixClass
 
 SITE = site()
-
-
-def judged(first, second, machine_site=SITE):
-    return set(members(judge_bracket(first, second, machine_site).reasons))
 
 
 @pytest.mark.parametrize(
     ("first", "second", "expected"),
     [
         ({}, {}, set()),
-        ({"error_95_m": 0.05}, {}, set()),
-        ({"error_95_m": 0.0501}, {}, {Reason.POSITION_ERROR}),
-        ({}, {"error_95_m": None}, {Reason.POSITION_ERROR}),
         ({"fix_class": FixClass.FLOAT}, {}, {Reason.FIX_CLASS}),
         ({}, {"fix_class": FixClass.SINGLE}, {Reason.FIX_CLASS}),
-        ({}, {"north_m": 0.12}, set()),
-        ({}, {"north_m": 0.121}, {Reason.TOO_FAST}),
-        ({}, {"mono_ns": 350_000_000}, set()),
-        ({}, {"mono_ns": 351_000_000}, {Reason.FIX_STALE}),
+        ({}, {"north_m": 1.2}, {Reason.POSITION_JUMP}),
     ],
 )
-def test_each_limit_holds_at_its_edge(first, second, expected):
-    """The limit itself is within the limit; beyond it, and where a value is missing, there is a reason."""
-    assert judged(fix(0, **first), fix(100, **second)) == expected
+def test_a_class_and_a_jump_withhold_credit_whatever_the_limits_are(first, second, expected):
+    """Either fix of a bracket is enough."""
+    assert set(members(judge_bracket(fix(0, **first), fix(100, **second), SITE).reasons)) == expected
+
+
+@pytest.mark.parametrize(
+    ("metric", "first", "second", "expected"),
+    [
+        (Metric.POSITION_ERROR, {"error_95_m": 0.05}, {"error_95_m": 0.02}, 0.05),
+        (Metric.POSITION_ERROR, {}, {"error_95_m": None}, None),
+        (Metric.SPEED, {}, {"north_m": 0.12}, 1.2),
+        (Metric.FIX_GAP, {}, {"mono_ns": 350_000_000}, 0.35),
+        (Metric.HEADING_ERROR, {}, {}, None),
+    ],
+)
+def test_what_rules_are_about_is_the_worse_of_two_fixes(metric, first, second, expected):
+    """None where either does not say."""
+    assert judge_bracket(fix(0, **first), fix(100, **second), SITE).metrics[metric] == (
+        None if expected is None else pytest.approx(expected)
+    )
 
 
 def test_the_position_error_is_scaled_to_the_confidence_of_the_profile():
@@ -50,12 +58,16 @@ def test_the_position_error_is_scaled_to_the_confidence_of_the_profile():
     assert training.common_error_m == pytest.approx(0.03)
 
 
-@pytest.mark.parametrize(("degrees", "good"), [(0.1, True), (1.5, False), (None, False)])
-def test_a_heading_counts_only_with_a_stated_error_within_its_limit(degrees, good):
-    """The bend between two fixes counts against the limit too."""
-    error = None if degrees is None else math.radians(degrees)
-    pair = [fix(ms, heading_rad=0.0, heading_error_95_rad=error) for ms in (0, 100)]
-    assert is_heading_good(judge_bracket(*pair, SITE), SITE.profile) is good
+@pytest.mark.parametrize("profile", ["ap-shallow", "training"])
+def test_the_bend_between_two_fixes_counts_against_the_limit_of_the_heading(profile):
+    """In degrees at 95 %, whatever the profile's confidence."""
+    machine_site = site(profile)
+    pair = [fix(ms, heading_rad=0.0, heading_error_95_rad=math.radians(0.1)) for ms in (0, 100)]
+    bracket = judge_bracket(*pair, machine_site)
+    bend_deg = machine_site.vehicle.yaw_acceleration_deg_s2_max * 0.1**2 / 8.0
+    scale = ANGLE_SCALE[machine_site.profile.confidence]
+    assert bracket.metrics[Metric.HEADING_ERROR] == pytest.approx(0.1 + bend_deg / scale)
+    assert bracket.heading_error_rad == pytest.approx(math.radians(0.1 * scale + bend_deg))
 
 
 def test_a_fix_without_known_time_error_bounds_nothing():
@@ -103,12 +115,6 @@ def test_without_attitude_the_worst_slope_stands_in():
     level = independent_error_m(high, bracket, SITE, 0, has_attitude=True)[0]
     sloped = independent_error_m(high, bracket, SITE, 0, has_attitude=False)[0]
     assert sloped - level == pytest.approx(0.174 - 0.035, abs=0.002)
-
-
-def test_a_faster_profile_limit_is_read_from_the_profile():
-    """No limit is written in code."""
-    quick = msgspec.structs.replace(SITE, profile=msgspec.structs.replace(SITE.profile, speed_m_s_max=5.0))
-    assert judged(fix(0), fix(100, 0.4), quick) == set()
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from controller.core.inputs import (
     StationSeen,
 )
 from controller.core.reasons import Reason
+from controller.core.site import Metric
 from firmware_bridge.records import (
     DictionaryRequest,
     FixClass,
@@ -215,7 +216,7 @@ def test_a_late_loop_or_a_record_that_is_behind_withholds_credit_past_its_limit(
 
 def test_a_check_grows_old():
     """Past its maximum age a check no longer carries credit."""
-    machine = Machine(site(check_age_h_max=0.01)).ready()
+    machine = Machine(site(limits={Metric.CHECK_AGE: 0.01})).ready()
     machine.run(40.0)
     assert machine.credit_reasons == {"check_expired"}
 
