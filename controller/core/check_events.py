@@ -29,11 +29,12 @@ class SpecSet(Event, frozen=True, kw_only=True, tag="spec_set"):
 
 
 class CheckBegun(Event, frozen=True, kw_only=True, tag="check_begun"):
-    """A function check began."""
+    """A function check began; `retest_of`: the failed check that it repeats, nothing having been touched since."""
 
     head: str
     check: int
     person: str
+    retest_of: int | None = None
 
 
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +56,27 @@ class CheckEnded(Event, frozen=True, kw_only=True, tag="check_ended"):
     person: str
     passed: bool
     results: tuple[CheckResult, ...]
+
+
+class ChangeReported(Event, frozen=True, kw_only=True, tag="change_reported"):
+    """A person says that something happened to a head, which ends what its check has proved (`inputs.HeadChange`)."""
+
+    head: str
+    person: str
+    change: str
+
+
+class GroundSuspended(Event, frozen=True, kw_only=True, tag="ground_suspended"):
+    """
+    An item was missed: everything that this head has searched under this specification is suspended, in this session
+    and in every earlier one, back to the last independent proof. `blocks`: those of this session, voided by it.
+    """
+
+    head: str
+    spec: str
+    blocks: tuple[int, ...]
+    person: str
+    note: str
 
 
 class BlockOpened(Event, frozen=True, kw_only=True, tag="block_opened"):

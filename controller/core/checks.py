@@ -26,6 +26,14 @@ class PointRun(msgspec.Struct, kw_only=True):
     last_ns: MonoNs
 
 
+class Retest(msgspec.Struct, frozen=True, kw_only=True):
+    """A failed check that may be repeated once while nothing is touched, and the blocks that it voided."""
+
+    check: int
+    blocks: tuple[int, ...]
+    failed_ns: MonoNs
+
+
 class CheckRun(msgspec.Struct, kw_only=True, eq=False):
     """
     A running check of one head.
@@ -35,10 +43,13 @@ class CheckRun(msgspec.Struct, kw_only=True, eq=False):
     alarmed           : channels that were above their threshold in the reference part
     point             : what the fixes of the known point part say; None before any, and once they came into doubt
     is_path_answered  : the head has confirmed the lamp and buzzer commanded in the alarm path part
+    retest            : the failed check that this one repeats, untouched
+    is_disturbed      : something was reported that happened to the head while it ran
     """
 
     number: int
     person: str
+    channels: tuple[str, ...]
     peak: FloatArray
     part: CheckPart | None = None
     parts_done: list[CheckPart] = []
@@ -47,6 +58,8 @@ class CheckRun(msgspec.Struct, kw_only=True, eq=False):
     alarmed: list[int] = []
     point: PointRun | None = None
     is_path_answered: bool = False
+    retest: Retest | None = None
+    is_disturbed: bool = False
 
 
 def begin_part(run: CheckRun, part: CheckPart, sigma: FloatArray) -> None:
@@ -85,15 +98,14 @@ def stand_on_point(run: CheckRun, distance_m: float, at_ns: MonoNs, gap_ns_max: 
 def judge_check(
     run: CheckRun,
     calibration: Calibration,
-    channels: tuple[str, ...],
     profile: Profile,
     *,
     is_seen_and_heard: bool,
     has_known_point: bool,
 ) -> tuple[CheckResult, ...]:
     """All results of a finished check; it passed if every one did."""
-    results = [_background_alarms(run)]
-    for index, name in enumerate(channels):
+    results = [_background_alarms(run), _result("undisturbed", None, float(not run.is_disturbed), 1.0, 1.0)]
+    for index, name in enumerate(run.channels):
         measured = calibration.channels[index]
         sigma = None if run.background_sigma is None else _number(run.background_sigma[index])
         noise_max = (measured.reference_response_min - measured.site_threshold) / profile.k_noise

@@ -18,8 +18,10 @@ from controller.core.check_events import (
     BlockEnded,
     BlockOpened,
     BlocksJudged,
+    ChangeReported,
     CheckBegun,
     CheckEnded,
+    GroundSuspended,
     HeadIdentified,
     Revoked,
     RuleVerdict,
@@ -135,6 +137,8 @@ AnyEvent = (
     | CheckBegun
     | CheckEnded
     | BlockOpened
+    | ChangeReported
+    | GroundSuspended
     | BlockEnded
     | Verdict
     | RuleVerdict

@@ -77,9 +77,15 @@ class CheckPart(enum.Enum):
 
 
 class BeginCheck(Request, frozen=True, kw_only=True, tag="begin_check"):
-    """Start a function check; credit stops here, and the open block waits for its verdict."""
+    """
+    Start a function check; credit stops here, and the open block waits for its verdict.
+
+    is_untouched_retest : the person's word that nothing was touched since the check that has just failed. Passed, it
+                          gives back what that one took; there is one such retest
+    """
 
     head: str
+    is_untouched_retest: bool = False
 
 
 class BeginCheckPart(Request, frozen=True, kw_only=True, tag="begin_check_part"):
@@ -94,6 +100,35 @@ class EndCheck(Request, frozen=True, kw_only=True, tag="end_check"):
 
     head: str
     is_alarm_seen_and_heard: bool
+
+
+class HeadChange(enum.Enum):
+    """What people report of a head that no instrument tells, and that ends what a function check has proved."""
+
+    POWER = "power"  # was switched off and on
+    KNOCK = "knock"  # was hit, fell, or went through water
+    OPERATOR = "operator"  # another person works with it
+    HEIGHT = "height"  # was mounted, or its height set, anew: no calibration holds any more
+    CONFIGURATION = "configuration"  # its settings were changed: likewise
+
+
+class ReportChange(Request, frozen=True, kw_only=True, tag="report_change"):
+    """Something happened to a head: its block ends, and nothing counts before another check."""
+
+    head: str
+    change: HeadChange
+
+
+class ReportMissedItem(Request, frozen=True, kw_only=True, tag="report_missed_item"):
+    """
+    An item was found on ground that this head had searched: all that it has searched under this specification is
+    suspended at once, and nothing counts before another calibration.
+
+    note : what was found and how, without a name; 255 characters
+    """
+
+    head: str
+    note: Annotated[str, Meta(max_length=255)]
 
 
 class AcknowledgeAlarm(Request, frozen=True, kw_only=True, tag="acknowledge_alarm"):
@@ -132,17 +167,9 @@ class StationSeen(Request, frozen=True, kw_only=True, tag="station_seen"):
     z_m: float
 
 
-AnyRequest = (
-    Calibration
-    | BeginCheck
-    | BeginCheckPart
-    | EndCheck
-    | AcknowledgeAlarm
-    | SetPaused
-    | RunSelfTest
-    | EndSession
-    | StationSeen
-)
+HeadRequest = Calibration | BeginCheck | BeginCheckPart | EndCheck | ReportChange | ReportMissedItem | RunSelfTest
+
+AnyRequest = HeadRequest | AcknowledgeAlarm | SetPaused | EndSession | StationSeen
 
 
 class RawInputs(msgspec.Struct, frozen=True, kw_only=True, array_like=True):

@@ -14,12 +14,7 @@ from controller.core.effects import Paused, RequestRefused, StationChanged
 from controller.core.inputs import (
     AcknowledgeAlarm,
     AnyRequest,
-    BeginCheck,
-    BeginCheckPart,
-    Calibration,
-    EndCheck,
     EndSession,
-    RunSelfTest,
     SetPaused,
     StationSeen,
 )
@@ -33,8 +28,6 @@ STATION_M_MAX = 0.01  # a base surveyed in anew moves by more; the wire's step i
 def take_request(state: State, request: AnyRequest, now_ns: MonoNs, out: Outbox) -> None:
     """Carry out one request, or refuse it in the record."""
     match request:
-        case Calibration() | BeginCheck() | BeginCheckPart() | EndCheck() | RunSelfTest():
-            why = take_head_request(state, request, now_ns, out)
         case AcknowledgeAlarm():
             why = _acknowledge(state, request, now_ns, out)
         case SetPaused():
@@ -49,6 +42,8 @@ def take_request(state: State, request: AnyRequest, now_ns: MonoNs, out: Outbox)
             state.is_ended = True
             state.ended_by = request.person
             why = None
+        case _:
+            why = take_head_request(state, request, now_ns, out)
     if why is not None:
         name = str(request.__struct_config__.tag)
         utc_ns = state.utc_ns(now_ns)

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from controller.core.alarms import Alarm
-from controller.core.checks import CheckRun
+from controller.core.checks import CheckRun, Retest
 from controller.core.crosscheck import SecondReceiver
 from controller.core.detection import Detector
 from controller.core.effects import AnyEvent, Command, PlacedSamples
@@ -100,12 +100,14 @@ class HeadState(msgspec.Struct, kw_only=True, eq=False):
     spec: str | None = None
     check: CheckRun | None = None
     has_failed_check: bool = False
+    retest: Retest | None = None
     self_test: SelfTestRun | None = None
     has_failed_self_test: bool = False
     block: OpenBlock | None = None
     unjudged: list[int] = []
     block_radius_m: dict[int, tuple[float, ...]] = {}
     block_spec: dict[int, str] = {}
+    verdicts: dict[int, int] = {}
     alarm: Alarm | None = None
     unsettled: list[Alarm] = []
     last_sequence: int | None = None

@@ -7,7 +7,7 @@ loop and is changed in place.
 
 from controller.core import trust
 from controller.core.autopilot import command_autopilots, hear_autopilot
-from controller.core.check_requests import end_block, tell_rules
+from controller.core.check_requests import end_block, end_calibration, tell_rules
 from controller.core.clocks import take_pulse, take_time_reply
 from controller.core.effects import (
     CreditState,
@@ -110,8 +110,7 @@ def _take_head_record(
             if record.is_simulated:
                 latch_simulated(state, f"dictionary of head {head.head.id}", now_ns, out)
             if identify(state, head, record, now_ns, out):
-                end_block(state, head, "head identified itself anew", now_ns, out)
-                head.calibration = None
+                end_calibration(state, head, "", "head identified itself anew", now_ns, out)
         case TimeReply():
             take_time_reply(state, head, record, arrival_ns, now_ns, out)
         case PulseStamp() if head.head.id == state.site.position.pulse_head:
