@@ -35,11 +35,12 @@ from sim.ground_truth import (
 )
 from sim.retelling import Taken, retell
 from sim.scenario import Scenario
+from sim.stated import stated_error_m
 
 FOUND_M = 0.5  # an alarm this close to a target was raised by it, or as close as it states its own error to be
 THIN = 5  # first every fifth sample; only if those leave claimed ground open, all of them
 TOUCH_M = 1e-9  # rounding must not make a point over-claimed that lies on the circle
-MISSED_MARGIN_M = 0.06  # with the stated error, what the rules must give away: both errors, rounding, two subcells
+ROUNDING_M = 0.03  # what a raster of 10 mm gives away across two of its squares
 
 
 class Withdrawal(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,9 +62,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     over_claimed_m2 : credited ground farther than the calibrated radius from every true sample of a living channel
                       while a block was open; a point of 12.5 mm stands for a square of that side
     over_claimed_strip_m : [width, length] of its largest connected part (`sim.ground_truth.largest_strip_m`)
-    missed_claim_m2 : whole cells within that radius, less twice the stated 95 % error, less 0.06 m, of every fifth
-                      true sample of a living channel while a block was open, that were passed and have no credit;
-                      ground in signal and withdrawn ground are not counted
+    missed_claim_m2 : whole cells within that radius, less what the machine states that its samples may be off
+                      (`sim.stated`), less 0.03 m, of every fifth true sample of a living channel while a block was
+                      open, that were passed and have no credit; ground in signal and withdrawn ground are not counted
     targets_found   : an alarm outside checks lies there; missed: credited, and no alarm; not searched: neither
     location_error_m : [median, largest] over located alarms outside checks of the distance to the nearest target within
                       0.5 m or the error the alarm states, the larger; None where there are none
@@ -87,7 +88,7 @@ def judge(directory: Path, scenario: Scenario, truth: Truth) -> Verdict:
     radius_m, spans = _blocks(session)
     places = session.fold.places(None)
     reached = Reached(places, radius_m)
-    sure = Reached(places, radius_m - 2.0 * scenario.gnss.stated_error_95_m - MISSED_MARGIN_M)
+    sure = Reached(places, radius_m - stated_error_m(scenario) - ROUNDING_M)
     for sample, points_m in proven(truth, spans):
         thinned = points_m[sample % THIN == 0]
         reached.add(thinned)

@@ -155,8 +155,7 @@ def test_an_honest_day_is_judged_clean(day):
     assert (verdict.targets_found, verdict.targets_missed) == (2, 0)
     claimed = sum(int(tile.credit.sum()) for tile in read_map(directory).fold.tiles()) * 0.0025
     assert claimed > 15.0
-    # The lane runs along the cells: a whole column at its edge may just miss, a twelfth of its width.
-    assert verdict.missed_claim_m2 < 0.08 * claimed
+    assert verdict.missed_claim_m2 <= 0.02 * claimed
 
 
 def shifted(part):

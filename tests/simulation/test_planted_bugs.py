@@ -154,11 +154,11 @@ def every_check_passes(plant):
 def failed_checks_open_blocks(plant):
     judged = check_requests._judge_blocks
 
-    def lenient(state, head, check, now_ns, out, *, passed):
-        judged(state, head, check, now_ns, out, passed=passed)
+    def lenient(state, head, run, now_ns, out, *, passed):
+        judged(state, head, run, now_ns, out, passed=passed)
         if not passed:
             head.has_failed_check = False
-            check_requests._open_block(state, head, head.calibration, check, now_ns, out)
+            check_requests._open_block(state, head, head.calibration, run.number, now_ns, out)
 
     plant.setattr(check_requests, "_judge_blocks", lenient)
 

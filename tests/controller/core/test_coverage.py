@@ -124,6 +124,63 @@ def test_credited_is_exactly_what_the_rule_allows_without_common_error(path):
         assert {tuple(cell) for cell in inside.tolist()} <= seen
 
 
+def _region(spans):
+    """What was seen as a shapely geometry, in dmm."""
+    row, start, stop = spans.T * SUBCELL_DMM
+    return shapely.union_all(shapely.box(start, row, stop, row + SUBCELL_DMM))
+
+
+def _whole_cells(region):
+    """Cells that lie wholly inside a geometry."""
+    west, south, east, north = (int(edge // CELL_DMM) for edge in region.bounds)
+    columns, rows = np.meshgrid(np.arange(west, east + 1), np.arange(south, north + 1))
+    boxes = shapely.box(columns * CELL_DMM, rows * CELL_DMM, (columns + 1) * CELL_DMM, (rows + 1) * CELL_DMM)
+    shapely.prepare(region)
+    inside = shapely.contains(region, boxes)
+    return set(zip(columns[inside].tolist(), rows[inside].tolist(), strict=True))
+
+
+@settings(max_examples=60, deadline=None)
+@given(path=paths(), common_dmm=st.integers(0, 700), samples=st.integers(1, 3))
+def test_credited_is_exactly_what_the_rule_allows_with_a_common_error(path, common_dmm, samples):
+    """Against shapely's erosion of what was seen: no cell more, and none less that lies a millimetre inside."""
+    spans = seen_spans(path, np.full(path.shape[:2], RADIUS_DMM, dtype=np.int64), samples)
+    if len(spans) == 0:
+        return
+    cells = {tuple(cell) for cell in credited_cells(spans, common_dmm).tolist()}
+    region = _region(spans)
+    must = region.buffer(-(common_dmm + 10), quad_segs=64)
+    may = region.buffer(10 - common_dmm, quad_segs=64)
+    assert cells <= _whole_cells(may)
+    if not must.is_empty:
+        assert _whole_cells(must) <= cells
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    heading=st.floats(-math.pi, math.pi),
+    pitch=st.floats(0.1, 0.25),
+    coils=st.integers(2, 6),
+    common_dmm=st.integers(0, 400),
+)
+def test_the_raster_gives_away_less_than_a_cell_and_two_subcells_along_the_edge(heading, pitch, coils, common_dmm):
+    """A lane against the continuous ideal, per metre of its perimeter; nothing is lost inside."""
+    across = (np.arange(coils) - (coils - 1) / 2) * pitch
+    along = np.arange(160) * 0.0125
+    east = along[:, None] * math.sin(heading) + across * math.cos(heading)
+    north = along[:, None] * math.cos(heading) - across * math.sin(heading)
+    path = np.rint(np.stack([east, north], axis=-1) * 10_000).astype(np.int64)
+    radius = np.full(path.shape[:2], RADIUS_DMM, dtype=np.int64)
+    cells = credited_cells(seen_spans(path, radius), common_dmm)
+    ideal = shapely.union_all(shapely.buffer(shapely.points(path.reshape(-1, 2)), RADIUS_DMM, quad_segs=64))
+    ideal = ideal.buffer(-common_dmm, quad_segs=64)
+    lost_dmm = (ideal.area - len(cells) * CELL_DMM**2) / ideal.length
+    assert 0 < lost_dmm < CELL_DMM + 2 * SUBCELL_DMM
+    edge = shapely.LineString(ideal.exterior).buffer(math.sqrt(2.0) * (CELL_DMM + 2 * SUBCELL_DMM))
+    squares = shapely.union_all([shapely.box(*(cell * CELL_DMM), *((cell + 1) * CELL_DMM)) for cell in cells])
+    assert ideal.difference(squares).difference(edge).is_empty
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     raster=st.integers(0, 2**32 - 1).map(lambda seed: np.random.default_rng(seed).random((14, 17)) < 0.93),
