@@ -75,19 +75,20 @@ def lane(count: int, start: int, channels: int = 16) -> tuple[np.ndarray, np.nda
     return index * (SECOND // 100), position.astype(np.int64)
 
 
-def union_seconds(updates: int) -> float:
-    """Seconds of one update of the rival: the strip of a tenth of a second, united by shapely with all before it."""
-    ground, tenth = shapely.Polygon(), updates // 10
-    strips = [lane(11, number) for number in range(updates)]
+def union_seconds(updates: int, timed_updates: int = 100) -> float:
+    """Seconds of one update of the rival, late in a run: a strip of a tenth of a second, united by shapely with all."""
+    strips = []
+    for number in range(updates):
+        _, position = lane(11, number)
+        east, north = position[:, :, 0], int(position[0, 0, 1])
+        strips.append(shapely.box(east.min() - 1_500, north, east.max() + 1_500, north + 1_100))
+    ground = shapely.union_all(strips[:-timed_updates])
 
     def update(number: int) -> None:
         nonlocal ground
-        east, north = strips[number][1][:, :, 0], strips[number][1][0, 0, 1]
-        ground = ground.union(shapely.box(east.min() - 1_500, north, east.max() + 1_500, north + 1_100))
+        ground = ground.union(strips[number])
 
-    for number in range(updates - tenth):
-        update(number)
-    return timed(lambda: [update(number) for number in range(updates - tenth, updates)]) / tenth
+    return timed(lambda: [update(number) for number in range(updates - timed_updates, updates)]) / timed_updates
 
 
 def coverage_growth(updates: int) -> tuple[float, float]:
