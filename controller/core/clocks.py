@@ -18,6 +18,8 @@ def take_time_reply(
     if verdict is ClockReply.RESTARTED:
         head.is_identity_doubted = True
         end_block(state, head, "head restarted", now_ns, out)
+        if head.check is not None:
+            head.check.is_disturbed = True  # half of it was measured on the head as it was before
 
 
 def take_pulse(state: State, head: HeadState, pulse: PulseStamp, now_ns: MonoNs) -> None:

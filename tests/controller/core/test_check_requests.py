@@ -176,6 +176,16 @@ def test_a_change_during_a_check_fails_it_and_leaves_no_retest():
     assert machine.of(RequestRefused)
 
 
+def test_a_head_that_restarts_during_a_check_cannot_pass_it():
+    """Half of what was measured belongs to the head as it was before."""
+    machine = Machine().ready()
+    machine.ask(BeginCheck(person="op-1", head="head"))
+    machine.clock_leap_ns = -60 * 1_000_000_000  # a clock that begins anew
+    machine.run(5.0)
+    machine.ask(EndCheck(person="op-1", head="head", is_alarm_seen_and_heard=True))
+    assert "undisturbed" in {result.part for result in machine.of(CheckEnded)[-1].results if not result.passed}
+
+
 def test_a_missed_item_suspends_all_ground_of_the_head_and_specification_at_once():
     """Passed blocks, too; another calibration and check begin anew, and give nothing back."""
     machine = searched()
