@@ -4,7 +4,7 @@ The profiles that ship with the package: quality limits by kind of search.
 
 import importlib.resources
 
-from controller.core.site import Metric, Profile
+from controller.core.site import LIMIT_MAX, Metric, Profile
 from controller.toml_records import decode_toml
 from firmware_bridge.errors import ConfigError
 
@@ -27,10 +27,17 @@ def parse_profile(text: str, source: str) -> Profile:
 
 
 def _check_rules(profile: Profile, source: str) -> None:
-    """Rules have names of their own, and none may be missing that soundness hangs on."""
+    """Rules have names of their own and sane limits, and none may be missing that soundness hangs on."""
     names = [rule.id for rule in profile.rule]
     if len(set(names)) != len(names):
         raise ConfigError(f"{source}: [[rule]] id: each rule needs an id of its own")
+    for rule in profile.rule:
+        largest = LIMIT_MAX[rule.metric]
+        if not rule.limit <= largest:  # what is no number is refused, too
+            raise ConfigError(
+                f"{source}: [[rule]] {rule.id}: limit: {rule.metric.value} may be limited to {largest} at most, not to "
+                f"{rule.limit}"
+            )
     withheld = {rule.metric for rule in profile.rule if rule.action == "withhold"}
     missing = [metric.value for metric in Metric if metric not in withheld]
     if missing:

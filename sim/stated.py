@@ -9,13 +9,11 @@ import math
 
 from controller.config import parse_config
 from controller.profile_files import load_profile
-from sim.machine_config import config_text
-from sim.route import ANTENNA_M
+from sim.machine_config import WINDOW_S, config_text
 from sim.scenario import Scenario
 
 RADIUS = {"95%": 1.0, "99.7%": math.sqrt(math.log(0.003) / math.log(0.05))}  # of a Rayleigh radius, from 95 %
 ANGLE = {"95%": 1.0, "99.7%": 2.9677 / 1.9600}  # of a Gaussian angle, from 95 %
-WINDOW_S = 3.5  # over which the common error may drift
 HEAD_CLOCK_S = 0.003  # what a fitted head clock is usually off at most
 
 
@@ -25,10 +23,10 @@ def stated_error_m(scenario: Scenario) -> float:
     profile = load_profile(config.machine.profile)
     gnss, vehicle, position = scenario.gnss, config.vehicle, config.position
     gap_s = 1.0 / gnss.rate_hz
-    mount_m = config.head[0].mount_m
+    mount_m, antenna_m = config.head[0].mount_m, vehicle.antenna_m
     half_array_m = (scenario.head.channels - 1) / 2.0 * scenario.head.pitch_m
-    across_m = math.hypot(mount_m[0] - ANTENNA_M[0], half_array_m)
-    up_m = abs(mount_m[2] - ANTENNA_M[2])
+    across_m = math.hypot(mount_m[0] - antenna_m[0], half_array_m)
+    up_m = abs(mount_m[2] - antenna_m[2])
     tilt = math.radians(vehicle.attitude_error_deg)
     tilt_m = (up_m + across_m * math.sin(math.radians(vehicle.slope_deg_max))) * tilt
     bend = math.radians(vehicle.yaw_acceleration_deg_s2_max) * gap_s**2 / 8.0

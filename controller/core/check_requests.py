@@ -80,12 +80,7 @@ def tell_rules(state: State, head: HeadState, now_ns: MonoNs, out: Outbox) -> No
         out.events.append(BlocksJudged(mono_ns=now_ns, utc_ns=utc_ns, head=head.head.id, blocks=blocks, rules=rules))
 
 
-def take_head_request(
-    state: State,
-    request: HeadRequest,
-    now_ns: MonoNs,
-    out: Outbox,
-) -> str | None:
+def take_head_request(state: State, request: HeadRequest, now_ns: MonoNs, out: Outbox) -> str | None:
     """Carry out a request that concerns one head; why not, where that cannot be done."""
     head = next((head for head in state.heads if head.head.id == request.head), None)
     if head is None:

@@ -44,7 +44,7 @@ class CheckRun(msgspec.Struct, kw_only=True, eq=False):
     point             : what the fixes of the known point part say; None before any, and once they came into doubt
     is_path_answered  : the head has confirmed the lamp and buzzer commanded in the alarm path part
     retest            : the failed check that this one repeats, untouched
-    is_disturbed      : something was reported that happened to the head while it ran
+    is_disturbed      : something happened to the head while it ran: reported, or seen to have restarted
     """
 
     number: int

@@ -16,6 +16,7 @@ from controller.core.mapping import NO_BLOCK, PlacedRun, split_runs
 from controller.core.reasons import NO_REASONS, Reason, labels
 from controller.core.rulebook import Measured
 from controller.core.rules import (
+    BRACKET_METRICS,
     BracketJudgement,
     independent_error_m,
     judge_bracket,
@@ -153,9 +154,10 @@ def _bracket_reasons(
         mask |= Reason.CLOCK_UNSYNCED.bit
     reasons = trust.reasons_of(state, samples.times_ns) | mask
     needs_heading = bool((samples.lever_m[:, :2] != 0.0).any())
+    is_counted = samples.block != NO_BLOCK
     for metric, value in bracket.metrics.items():
         if metric is not Metric.HEADING_ERROR or needs_heading:
-            reasons |= head.rules.judge(metric, value, samples.times_ns, samples.block != NO_BLOCK)
+            reasons |= head.rules.judge(metric, value, samples.times_ns, is_counted)
     return reasons[:, None]
 
 
@@ -252,6 +254,7 @@ def _store_unplaced(state: State, head: HeadState, samples: PendingSamples, out:
     head.raster.close()
     head.last_position = None
     reasons = samples.reasons | Reason.NO_FIX.bit
+    head.rules.miss(BRACKET_METRICS, MonoNs(int(samples.times_ns[-1])))
     head.reasons_seen |= int(np.bitwise_or.reduce(reasons, axis=None))
     head.measured[Reason.NO_FIX] = Measured(value=None, limit=None)
     for alarm in head.unsettled:

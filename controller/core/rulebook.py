@@ -56,6 +56,7 @@ class RuleBook:
         self._rows = {metric: [_Row(rule=rule) for rule in profile.rule if rule.metric is metric] for metric in Metric}
         self._measured = measured
         self._limits = {metric: profile.limit(metric) for metric in Metric}
+        self._latest: dict[Metric, Measured] = {}
 
     def judge(self, metric: Metric, value: float | None, times_ns: IntArray, is_counted: BoolArray) -> IntArray:
         """
@@ -72,20 +73,30 @@ class RuleBook:
 
         values : float64 (n,) or (n, channels), NaN where unknown      times_ns, is_counted : as in `judge`
         """
-        reasons = np.full(values.shape, NO_REASONS, dtype=np.int64)
+        channels = values.reshape(len(values), -1)
+        reasons = np.full(channels.shape, NO_REASONS, dtype=np.int64)
         worst = _worst(values)
-        self._measured[REASONS[metric]] = Measured(value=worst, limit=self._limits[metric])
+        self._show(metric, worst)
         for row in self._rows[metric]:
-            is_broken = ~(values <= row.rule.limit)
-            is_broken_sample = np.asarray(is_broken.reshape(len(values), -1).any(axis=1))
+            is_broken = ~(channels <= row.rule.limit)
             if row.rule.window_s:
-                is_late = _within_window(row, is_broken_sample, times_ns)
-                is_broken_sample = is_broken_sample | is_late
-                is_broken |= is_late if values.ndim == 1 else is_late[:, None]
+                is_broken |= _within_window(row, is_broken, times_ns)
             if row.rule.action == "withhold":
                 reasons |= np.where(is_broken, REASONS[metric].bit, 0)
-            _note(row, worst, is_broken_sample, is_counted)
-        return reasons
+            _note(row, worst, is_broken, is_counted)
+        return reasons.reshape(values.shape)
+
+    def miss(self, metrics: tuple[Metric, ...], until_ns: MonoNs) -> None:
+        """Nothing could be measured for samples up to a time: no window that reaches back to it was kept."""
+        for row in (row for metric in metrics for row in self._rows[metric]):
+            row.broken_ns = until_ns
+
+    def _show(self, metric: Metric, value: float | None) -> None:
+        """What screens are told of a reason is the worse, by its limit, of the metrics that share it."""
+        self._latest[metric] = Measured(value=value, limit=self._limits[metric])
+        reason = REASONS[metric]
+        sharing = [measured for other, measured in self._latest.items() if REASONS[other] is reason]
+        self._measured[reason] = max(sharing, key=_excess)
 
     def take_verdicts(self, head: str, mono_ns: MonoNs, utc_ns: UtcNs | None) -> list[RuleVerdict]:
         """The rules that are now kept, or broken, and were not so when they were last told; once a second."""
@@ -136,6 +147,12 @@ def _verdict(row: _Row, head: str, mono_ns: MonoNs, utc_ns: UtcNs | None, *, is_
     )
 
 
+def _excess(measured: Measured) -> float:
+    """The value in units of its limit; what is unknown is beyond every number."""
+    assert measured.limit is not None, "every metric has one"
+    return math.inf if measured.value is None else measured.value / measured.limit
+
+
 def _worst(values: FloatArray) -> float | None:
     """The largest value; None where any is unknown, since that is worse than every number."""
     largest = float(values.max())
@@ -143,18 +160,19 @@ def _worst(values: FloatArray) -> float | None:
 
 
 def _within_window(row: _Row, is_broken: BoolArray, times_ns: IntArray) -> BoolArray:
-    """Samples no further than the rule's window after one that broke it: bool (n,)."""
+    """Samples no further than the rule's window after one that broke it: bool (n, 1) from bool (n, channels)."""
     never = np.iinfo(np.int64).min // 2
     before = never if row.broken_ns is None else row.broken_ns
-    last = np.maximum.accumulate(np.where(is_broken, times_ns, before))
+    last = np.maximum.accumulate(np.where(is_broken.any(axis=1), times_ns, before))
     if int(last[-1]) != never:
         row.broken_ns = int(last[-1])
     is_late: BoolArray = times_ns - last <= round(row.rule.window_s * SECOND)
-    return is_late
+    return is_late[:, None]
 
 
 def _note(row: _Row, worst: float | None, is_broken: BoolArray, is_counted: BoolArray) -> None:
-    count, broken = len(is_broken), int(np.count_nonzero(is_broken))
+    is_broken_sample = is_broken.any(axis=1)
+    count, broken = len(is_broken), int(np.count_nonzero(is_broken_sample))
     row.worst = worst if row.judged == 0 else _larger(row.worst, worst)
     row.judged += count
     row.broken += broken
@@ -162,7 +180,7 @@ def _note(row: _Row, worst: float | None, is_broken: BoolArray, is_counted: Bool
     if counted:
         row.total_worst = worst if row.total_judged == 0 else _larger(row.total_worst, worst)
         row.total_judged += counted
-        row.total_broken += int(np.count_nonzero(is_broken & is_counted))
+        row.total_broken += int(np.count_nonzero(is_broken_sample & is_counted))
 
 
 def _larger(first: float | None, second: float | None) -> float | None:

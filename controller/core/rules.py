@@ -27,6 +27,8 @@ ANGLE_SCALE = {"95%": 1.0, "99.7%": 1.5142}
 # A fix may lag its window's reference by the window and the longest alarm run; half a second covers twenty samples.
 DRIFT_S = WINDOW_S + 0.5
 
+BRACKET_METRICS = (Metric.FIX_GAP, Metric.POSITION_ERROR, Metric.SPEED, Metric.HEADING_ERROR)  # of two fixes
+
 
 class BracketJudgement(msgspec.Struct, frozen=True, kw_only=True):
     """

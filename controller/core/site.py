@@ -35,12 +35,24 @@ class Metric(enum.Enum):
     CHECK_AGE = "check_age_h"  # since the function check that a block stands on
 
 
+# No profile is for work that could do with more.
+LIMIT_MAX = {
+    Metric.SPEED: 5.0,
+    Metric.POSITION_ERROR: 2.0,
+    Metric.FIX_GAP: 2.0,
+    Metric.HEADING_ERROR: 10.0,
+    Metric.SAMPLE_SPACING: 1.0,
+    Metric.CLOCK_ERROR: 1000.0,
+    Metric.CHECK_AGE: 24.0,
+}
+
+
 class Rule(Section, frozen=True, kw_only=True):
     """
     One row of a profile: a limit on one metric.
 
     window_s : the limit must have been kept throughout so many seconds before; 0 is the sample itself
-    limit    : in the metric's unit; the limit itself is within the limit
+    limit    : in the metric's unit, at most `LIMIT_MAX`; the limit itself is within the limit
     severity : of breaking it, for the report
     action   : `withhold`, what breaks it earns no credit; `advise`, it is recorded and shown
     """

@@ -41,6 +41,12 @@ def test_training_is_never_stricter_than_the_real_thing():
         (SPEED.replace('"speed"', '"fix-gap"'), r"ap: \[\[rule\]\] id: each rule needs an id of its own"),
         (SPEED.replace("speed_m_s", "speed"), r"ap: \[rule 4\] metric: invalid enum value 'speed'"),
         (SPEED.replace("1.2", "-1.2"), r"ap: \[rule 4\] limit: "),
+        (
+            SPEED.replace("1.2", "5.1"),
+            r"ap: \[\[rule\]\] speed: limit: speed_m_s .* 5.0 at most, not to 5.1",
+        ),
+        (SPEED.replace("1.2", "inf"), r"speed_m_s may be limited to 5.0 at most, not to inf"),
+        (SPEED.replace("1.2", "nan"), r"limit"),
         (SPEED + 'action = "ignore"\n', r"ap: \[rule 4\] action: invalid enum value 'ignore'"),
     ],
 )

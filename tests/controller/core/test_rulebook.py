@@ -128,6 +128,42 @@ def test_what_was_measured_is_kept_for_screens():
     assert measured == {Reason.TOO_FAST: Measured(value=0.4, limit=SPEED)}
 
 
+def test_of_two_metrics_with_one_reason_screens_are_told_the_worse():
+    """Too fast by a third, while the samples are as close as ever; and the other way round."""
+    measured = {}
+    rules, one = RuleBook(PROFILE, measured), np.ones(1, dtype=bool)
+    spacing = PROFILE.limit(Metric.SAMPLE_SPACING)
+    rules.judge(Metric.SPEED, SPEED * 1.3, seconds(1), one)
+    rules.judge(Metric.SAMPLE_SPACING, spacing * 0.1, seconds(1), one)
+    assert measured[Reason.TOO_FAST] == Measured(value=SPEED * 1.3, limit=SPEED)
+    rules.judge(Metric.SPEED, SPEED * 0.5, seconds(2), one)
+    rules.judge(Metric.SAMPLE_SPACING, spacing * 1.1, seconds(2), one)
+    assert measured[Reason.TOO_FAST] == Measured(value=spacing * 1.1, limit=spacing)
+    rules.judge(Metric.SPEED, None, seconds(3), one)
+    assert measured[Reason.TOO_FAST].value is None
+
+
+def test_a_receiver_that_falls_silent_counts_a_second_after_it_is_back():
+    """Unknown is never good: the window of the position error asks for the time without a fix, too."""
+    machine = Machine(site()).ready()
+    machine.drive(4.0)
+    machine.fix_changes = lambda now: None
+    machine.drive(5.0)
+    machine.fix_changes = lambda now: {}
+    before = len(machine.placed)
+    machine.drive(4.0)
+    placed = [
+        (int(placed.utc_ns[row]), int(placed.reasons[row].max()))
+        for placed in machine.placed[before:]
+        for row in np.flatnonzero(placed.is_placed)
+    ]
+    late = [utc_ns for utc_ns, reasons in placed if reasons & Reason.POSITION_ERROR.bit]
+    counting = [utc_ns for utc_ns, reasons in placed if reasons == 0]
+    assert counting
+    assert late[-1] < counting[0]
+    assert late[-1] - late[0] > 0.5e9
+
+
 def test_the_record_holds_every_rule_once_it_was_judged_and_its_totals_with_the_verdict_of_the_blocks():
     """A machine that drives, and drives too fast for a while."""
     machine = Machine(site()).ready()
