@@ -172,8 +172,14 @@ function showAlarms() {
     const text = document.createElement("span");
     text.textContent = `#${alarm.alarm} ${alarm.channels.join(" ")} ${where}${alarm.is_recorded ? "" : " (not recorded yet)"}`;
     item.append(text);
-    if (alarm.acknowledged_by) item.append(`heard: ${alarm.acknowledged_by}`);
-    else item.append(button("Heard", () => ask({ request: "acknowledge_alarm", alarm: alarm.alarm })));
+    if (alarm.marked_by) item.append(`marked: ${alarm.tag}, ${alarm.marked_by}`);
+    else {
+      if (alarm.acknowledged_by) item.append(`heard: ${alarm.acknowledged_by}`);
+      else item.append(button("Heard", () => ask({ request: "acknowledge_alarm", alarm: alarm.alarm })));
+      item.append(button(`Marker ${alarm.alarm} stands`, () => ask({
+        request: "mark_alarm", alarm: alarm.alarm, tag: String(alarm.alarm), is_by_hand: true,
+      })));
+    }
     return item;
   }));
 }

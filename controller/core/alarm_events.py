@@ -60,3 +60,12 @@ class AlarmAcknowledged(Event, frozen=True, kw_only=True, tag="alarm_acknowledge
 
     alarm: int
     person: str
+
+
+class AlarmMarked(Event, frozen=True, kw_only=True, tag="alarm_marked"):
+    """A marker for the alarm stands on the ground; it stays open. `tag`: what is written on it."""
+
+    alarm: int
+    person: str
+    tag: str
+    is_by_hand: bool

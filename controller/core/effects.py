@@ -11,6 +11,7 @@ from controller.core.alarm_events import (
     AlarmAcknowledged,
     AlarmEnded,
     AlarmLocated,
+    AlarmMarked,
     AlarmRaised,
     AlarmUnlocated,
 )
@@ -149,6 +150,7 @@ AnyEvent = (
     | AlarmLocated
     | AlarmUnlocated
     | AlarmAcknowledged
+    | AlarmMarked
     | CreditState
     | Paused
     | SelfTested

@@ -137,6 +137,18 @@ class AcknowledgeAlarm(Request, frozen=True, kw_only=True, tag="acknowledge_alar
     alarm: int
 
 
+class MarkAlarm(Request, frozen=True, kw_only=True, tag="mark_alarm"):
+    """
+    A marker for this alarm stands on the ground, seen by this person.
+
+    tag        : what is written on it      is_by_hand : set by hand, as an alarm without a position must be
+    """
+
+    alarm: int
+    tag: Annotated[str, Meta(max_length=40)]
+    is_by_hand: bool
+
+
 class SetPaused(Request, frozen=True, kw_only=True, tag="set_paused"):
     """Pause or resume credit by hand."""
 
@@ -169,7 +181,7 @@ class StationSeen(Request, frozen=True, kw_only=True, tag="station_seen"):
 
 HeadRequest = Calibration | BeginCheck | BeginCheckPart | EndCheck | ReportChange | ReportMissedItem | RunSelfTest
 
-AnyRequest = HeadRequest | AcknowledgeAlarm | SetPaused | EndSession | StationSeen
+AnyRequest = HeadRequest | AcknowledgeAlarm | MarkAlarm | SetPaused | EndSession | StationSeen
 
 
 class RawInputs(msgspec.Struct, frozen=True, kw_only=True, array_like=True):

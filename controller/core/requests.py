@@ -7,14 +7,15 @@ A request that cannot be carried out is refused in the record, with its reason i
 import math
 
 from controller.core import trust
-from controller.core.alarm_events import AlarmAcknowledged
-from controller.core.alarms import NEXT, AlarmInput, AlarmState
+from controller.core.alarm_events import AlarmAcknowledged, AlarmMarked
+from controller.core.alarms import NEXT, Alarm, AlarmInput, AlarmState
 from controller.core.check_requests import take_head_request
 from controller.core.effects import Paused, RequestRefused, StationChanged
 from controller.core.inputs import (
     AcknowledgeAlarm,
     AnyRequest,
     EndSession,
+    MarkAlarm,
     SetPaused,
     StationSeen,
 )
@@ -30,6 +31,8 @@ def take_request(state: State, request: AnyRequest, now_ns: MonoNs, out: Outbox)
     match request:
         case AcknowledgeAlarm():
             why = _acknowledge(state, request, now_ns, out)
+        case MarkAlarm():
+            why = _mark(state, request, now_ns, out)
         case SetPaused():
             state.is_paused = request.is_paused
             utc_ns = state.utc_ns(now_ns)
@@ -75,8 +78,33 @@ def _acknowledge(state: State, request: AcknowledgeAlarm, now_ns: MonoNs, out: O
     alarm = state.alarms.get(request.alarm)
     if alarm is None:
         return f"there is no alarm {request.alarm}"
-    state.alarms_heard += alarm.state in (AlarmState.SOUNDING, AlarmState.RAISED)
-    alarm.state = NEXT[alarm.state, AlarmInput.ACKNOWLEDGED]
+    _advance(state, alarm, AlarmInput.ACKNOWLEDGE)
     utc_ns = state.utc_ns(now_ns)
     out.events.append(AlarmAcknowledged(mono_ns=now_ns, utc_ns=utc_ns, alarm=request.alarm, person=request.person))
     return None
+
+
+def _mark(state: State, request: MarkAlarm, now_ns: MonoNs, out: Outbox) -> str | None:
+    alarm = state.alarms.get(request.alarm)
+    if alarm is None:
+        return f"there is no alarm {request.alarm}"
+    _advance(state, alarm, AlarmInput.MARK)
+    out.events.append(
+        AlarmMarked(
+            mono_ns=now_ns,
+            utc_ns=state.utc_ns(now_ns),
+            alarm=request.alarm,
+            person=request.person,
+            tag=request.tag,
+            is_by_hand=request.is_by_hand,
+        )
+    )
+    return None
+
+
+def _advance(state: State, alarm: Alarm, seen: AlarmInput) -> None:
+    """Whoever marks an alarm has heard it."""
+    before, alarm.state = alarm.state, NEXT[alarm.state, seen]
+    state.alarms_heard += before is AlarmState.RAISED
+    if seen is AlarmInput.MARK and not alarm.is_in_check:
+        state.alarms_unmarked -= before is not AlarmState.MARKED

@@ -10,7 +10,7 @@ import numpy as np
 
 from controller.core import checks
 from controller.core.alarm_events import AlarmEnded, AlarmRaised
-from controller.core.alarms import NEXT, Alarm, AlarmInput, AlarmState
+from controller.core.alarms import Alarm
 from controller.core.check_events import HeadIdentified
 from controller.core.detection import Detector, SignalEdge
 from controller.core.inputs import CheckPart
@@ -309,11 +309,12 @@ def _raise_alarm(
     alarm = Alarm(
         number=number,
         head=head.head.id,
-        state=AlarmState.SOUNDING,
+        is_in_check=head.check is not None,
         peak_index=edge.peak_index,
         peak_channel=edge.channel,
     )
     state.alarms[number] = head.alarm = alarm
+    state.alarms_unmarked += not alarm.is_in_check
     head.unsettled.append(alarm)
     if head.check is not None and head.check.part is CheckPart.BACKGROUND:
         head.check.background_alarms += 1
@@ -344,7 +345,7 @@ def _end_alarm(state: State, head: HeadState, edge: SignalEdge, now_ns: MonoNs, 
     """The signal has ended; the alarm object stays."""
     alarm = head.alarm
     assert alarm is not None, "a signal ended that never began"
-    alarm.state = NEXT[alarm.state, AlarmInput.SIGNAL_ENDED]
+    alarm.is_sounding = False
     alarm.peak_index, alarm.peak_channel = edge.peak_index, edge.channel
     head.alarm = None
     set_output(state, head, False, now_ns, out)

@@ -47,6 +47,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     position_dmm   : of the antenna, in the plane      antenna_m : x forward, y left in the vehicle frame
     sounding       : alarms whose signal is present     unacknowledged : how many alarms nobody has heard yet
+    unmarked     : how many alarms of the field have no marker yet
     speed_limit_m_s: the profile's
     epoch_error_ns : bound on the error of the fixes' times; None is unknown
     fix_latency_ns : of the quickest fix of late, as the receiver's time pulses show it; None without them
@@ -67,6 +68,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     alarms: int
     sounding: tuple[int, ...]
     unacknowledged: int
+    unmarked: int
     is_paused: bool
     is_ended: bool
     lateness_ns: int

@@ -44,6 +44,7 @@ def take_snapshot(state: State, now_ns: MonoNs) -> Snapshot | None:
         alarms=len(state.alarms),
         sounding=tuple(head.alarm.number for head in state.heads if head.alarm is not None),
         unacknowledged=len(state.alarms) - state.alarms_heard,
+        unmarked=state.alarms_unmarked,
         is_paused=state.is_paused,
         is_ended=state.is_ended,
         lateness_ns=state.lateness_ns,

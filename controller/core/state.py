@@ -178,6 +178,7 @@ class State(msgspec.Struct, kw_only=True, eq=False):
     plane: Plane | None = None
     alarms: dict[int, Alarm] = {}
     alarms_heard: int = 0
+    alarms_unmarked: int = 0
     is_paused: bool = False
     base_station: str | None = None
     station: StationSeen | None = None

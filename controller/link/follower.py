@@ -7,7 +7,14 @@ from pathlib import Path
 import msgspec
 
 from controller.config import read_config
-from controller.core.alarm_events import AlarmAcknowledged, AlarmEnded, AlarmLocated, AlarmRaised, AlarmUnlocated
+from controller.core.alarm_events import (
+    AlarmAcknowledged,
+    AlarmEnded,
+    AlarmLocated,
+    AlarmMarked,
+    AlarmRaised,
+    AlarmUnlocated,
+)
 from controller.core.check_events import HeadIdentified
 from controller.core.effects import AnyEvent, PlaneSet, SessionEnded
 from controller.core.geometry import Plane
@@ -42,6 +49,8 @@ class AlarmView(msgspec.Struct, frozen=True, kw_only=True):
     error_m: float | None = None
     is_unlocated: bool = False
     acknowledged_by: str | None = None
+    marked_by: str | None = None
+    tag: str | None = None
     is_recorded: bool = True
 
 
@@ -141,6 +150,8 @@ class Follower:
                 self._change(event.alarm, is_unlocated=True)
             case AlarmAcknowledged():
                 self._change(event.alarm, acknowledged_by=event.person)
+            case AlarmMarked():
+                self._change(event.alarm, marked_by=event.person, tag=event.tag)
             case _:
                 pass
 

@@ -6,15 +6,44 @@ import pytest
 
 from controller.core.alarms import NEXT, AlarmInput, AlarmState
 
-
-@pytest.mark.parametrize(("state", "seen"), list(product(AlarmState, AlarmInput)))
-def test_every_state_knows_every_input_that_can_happen_in_it(state, seen):
-    """Only the end of a signal that has already ended has no place in the table."""
-    has_ended = state in (AlarmState.RAISED, AlarmState.ACKNOWLEDGED)
-    assert ((state, seen) in NEXT) is not (has_ended and seen is AlarmInput.SIGNAL_ENDED)
+ON_THE_MACHINE = (AlarmInput.ACKNOWLEDGE, AlarmInput.MARK)
 
 
-def test_no_input_of_the_software_closes_an_alarm():
-    """There is no closed state to reach: closing is people's work (P2)."""
-    assert not [state for state in AlarmState if "closed" in state.value]
-    assert set(NEXT.values()) <= set(AlarmState)
+@pytest.mark.parametrize(("state", "seen"), list(product(AlarmState, ON_THE_MACHINE)))
+def test_hearing_and_marking_are_never_refused_and_never_set_back(state, seen):
+    """They can come late, twice or in either order, from two screens."""
+    order = list(AlarmState)
+    after = NEXT[state, seen]
+    assert after is state or after in (AlarmState.ACKNOWLEDGED, AlarmState.MARKED)
+    if state is not AlarmState.DEFERRED:
+        assert order.index(after) >= order.index(state)
+
+
+def test_hearing_and_marking_end_alike_in_either_order():
+    """So that a map does not depend on which record came first."""
+    acknowledge, mark = ON_THE_MACHINE
+    for state in AlarmState:
+        assert NEXT[NEXT[state, acknowledge], mark] is NEXT[NEXT[state, mark], acknowledge]
+
+
+def test_nothing_reaches_closed_but_closing_what_is_resolved():
+    """Closing is people's work, after a finding (P2)."""
+    assert [key for key, after in NEXT.items() if after is AlarmState.CLOSED and key[0] is not AlarmState.CLOSED] == [
+        (AlarmState.RESOLVED, AlarmInput.CLOSE)
+    ]
+
+
+def test_every_state_is_reached_and_only_closed_is_left_by_nothing_but_reopening():
+    """No alarm is ever stuck: there is a way from each state to closed."""
+    reached = {AlarmState.RAISED}
+    while True:
+        more = reached | {after for (state, _), after in NEXT.items() if state in reached}
+        if more == reached:
+            break
+        reached = more
+    assert reached == set(AlarmState)
+    for start in AlarmState:
+        ways = {start}
+        for _ in AlarmState:
+            ways |= {after for (state, _), after in NEXT.items() if state in ways}
+        assert AlarmState.CLOSED in ways

@@ -5,7 +5,15 @@ import numpy as np
 import pytest
 from core_machine import CHANNELS, MS, SECOND, Machine, calibration, dictionary, fix, site
 
-from controller.core.alarm_events import AlarmAcknowledged, AlarmEnded, AlarmLocated, AlarmRaised, AlarmUnlocated
+from controller.core.alarm_events import (
+    AlarmAcknowledged,
+    AlarmEnded,
+    AlarmLocated,
+    AlarmMarked,
+    AlarmRaised,
+    AlarmUnlocated,
+)
+from controller.core.alarms import AlarmState
 from controller.core.check_events import BlockEnded, BlockOpened, CheckEnded, SelfTested, SpecSet, Verdict
 from controller.core.effects import (
     CreditState,
@@ -23,6 +31,7 @@ from controller.core.inputs import (
     CheckPart,
     EndCheck,
     EndSession,
+    MarkAlarm,
     RunSelfTest,
     SetPaused,
     StationSeen,
@@ -317,6 +326,23 @@ def test_acknowledging_keeps_the_alarm_open(ready_machine):
     assert folded(ready_machine).signal_open_m2 == before.signal_open_m2
 
 
+def test_marking_keeps_the_alarm_open_and_says_that_it_was_heard(ready_machine):
+    """The tag is recorded; the ground stays `signal_open`, and there is one alarm fewer to mark."""
+    ready_machine.signal = spike(at_s=ready_machine.seconds + 1.0)
+    ready_machine.drive(4.0)
+    before, number = folded(ready_machine), ready_machine.of(AlarmRaised)[-1].alarm
+    assert ready_machine.state.alarms_unmarked == 1
+    for _ in range(2):
+        ready_machine.ask(MarkAlarm(person="op-1", alarm=number, tag="A7", is_by_hand=False))
+    ready_machine.run(1.0)
+    assert [(event.alarm, event.tag, event.is_by_hand) for event in ready_machine.of(AlarmMarked)] == [
+        (number, "A7", False)
+    ] * 2
+    assert ready_machine.state.alarms_unmarked == 0
+    assert ready_machine.state.alarms[number].state is AlarmState.MARKED
+    assert folded(ready_machine).signal_open_m2 == before.signal_open_m2
+
+
 def test_a_signal_that_outlasts_the_hold_keeps_its_alarm_and_loses_credit(ready_machine):
     """Standing on something for longer than the hold: the ground is learnt anew without credit."""
     ready_machine.signal = spike(at_s=ready_machine.seconds + 1.0, lasting_s=1e9)
@@ -442,6 +468,7 @@ def test_a_check_with_a_part_left_out_fails(machine):
         (BeginCheckPart(person="op-1", head="head", part=CheckPart.BACKGROUND), "no function check"),
         (EndCheck(person="op-1", head="head", is_alarm_seen_and_heard=True), "no function check"),
         (AcknowledgeAlarm(person="op-1", alarm=99), "no alarm 99"),
+        (MarkAlarm(person="op-1", alarm=99, tag="9", is_by_hand=True), "no alarm 99"),
     ],
 )
 def test_a_request_that_cannot_be_carried_out_is_refused_in_the_record(machine, request_, words):
