@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from controller.core.geometry import Plane
+from controller.core.polygons import RingError, area_of
 from controller.core.site import (
     Autopilot,
     Head,
@@ -210,6 +212,16 @@ def _check_known_point(config: Config, source: str) -> None:
         )
 
 
+def _check_boundary(config: Config, source: str) -> None:
+    task = config.task
+    if task is None or task.boundary is None:
+        return
+    try:
+        area_of(Plane(task.origin_latitude_deg, task.origin_longitude_deg, task.origin_altitude_m), task.boundary)
+    except RingError as error:
+        raise ConfigError(f"{source}: [task] boundary: {error}") from error
+
+
 def _check_references(config: Config, source: str) -> None:
     """What spans sections: names are unique, links exist and speak what is expected of them."""
     protocols: dict[str, str] = {}
@@ -223,6 +235,7 @@ def _check_references(config: Config, source: str) -> None:
         protocols[link.name] = link.protocol
     _check_signing(config, source)
     _check_known_point(config, source)
+    _check_boundary(config, source)
     wanted: list[tuple[str, str, tuple[str, ...]]] = [
         ("[position] link", config.position.link, ("gnss", "mavlink", "n38"))
     ]

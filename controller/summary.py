@@ -9,8 +9,10 @@ import msgspec
 
 from controller.config import read_config
 from controller.core.alarm_events import AlarmEnded, AlarmLocated, AlarmRaised
-from controller.core.effects import AnyEvent, PlaneSet, SessionEnded
-from controller.core.fold import MapFold, MapTotals
+from controller.core.cells import MapTotals
+from controller.core.decisions import Aim
+from controller.core.effects import AnyEvent, SessionEnded
+from controller.core.fold import MapFold, map_fold
 from controller.core.geometry import Plane
 from controller.profile_files import load_profile
 from controller.store.chain import SessionInfo
@@ -30,8 +32,21 @@ class Detection(msgspec.Struct, frozen=True, kw_only=True):
     check: int | None
 
 
+class Search(msgspec.Struct, frozen=True, kw_only=True):
+    """What was searched for one item to one depth under one profile; never added to that for another."""
+
+    aim: Aim
+    searched_m2: float
+    provisional_m2: float
+
+
 class SessionSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """Totals of one session. Areas in square metres; they add up to the ground that was ever passed."""
+    """
+    Totals of one session, areas as in `MapTotals`.
+
+    searched_for : what its last calibration was for, and what all areas are of      searches : of everything that it
+                   was calibrated for, the last included
+    """
 
     session: str
     origin: str
@@ -39,11 +54,20 @@ class SessionSummary(msgspec.Struct, frozen=True, kw_only=True):
     duration_s: float
     samples: int | None
     samples_placed: int | None
+    searched_for: Aim | None
+    searches: tuple[Search, ...]
     searched_m2: float
+    hand_searched_m2: float
     provisional_m2: float
     research_due_m2: float
     signal_open_m2: float
+    inaccessible_m2: float
+    keep_out_m2: float
     out_of_spec_m2: dict[str, float]
+    research_due_by_cause_m2: dict[str, float]
+    task_m2: float | None
+    not_visited_m2: float | None
+    outside_m2: float
     alarms: int
     detections: tuple[Detection, ...]
     ledger_hash: str
@@ -61,13 +85,11 @@ class SessionMap(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 def read_map(directory: Path) -> SessionMap:
     """Fold a session's ledger; raises `StoreError` where there is none, `ConfigError` where its profile is gone."""
     config = read_config(directory / "config.toml")
-    fold, plane, others = MapFold(load_profile(config.machine.profile).masking_radius_m), None, []
+    fold, others = map_fold(load_profile(config.machine.profile), config.task), []
     for event in read_events(directory):
         fold.add(event)
-        if isinstance(event, PlaneSet):
-            plane = Plane(event.latitude_deg, event.longitude_deg, event.altitude_m)
         others.append(event)
-    return SessionMap(info=read_info(directory), fold=fold, plane=plane, events=tuple(others))
+    return SessionMap(info=read_info(directory), fold=fold, plane=fold.plane, events=tuple(others))
 
 
 def summarize(directory: Path) -> SessionSummary:
@@ -84,15 +106,21 @@ def summarize(directory: Path) -> SessionSummary:
         duration_s=(max(times) - min(times)) / 1e9 if times else 0.0,
         samples=None if ended is None else ended.samples,
         samples_placed=None if ended is None else ended.samples_placed,
-        searched_m2=totals.searched_m2,
-        provisional_m2=totals.provisional_m2,
-        research_due_m2=totals.research_due_m2,
-        signal_open_m2=totals.signal_open_m2,
-        out_of_spec_m2=totals.out_of_spec_m2,
+        searched_for=session.fold.aim,
+        searches=_searches(session.fold),
+        **msgspec.structs.asdict(totals),
         alarms=len(found),
         detections=found,
         ledger_hash=read_ledger_hash(directory),
     )
+
+
+def _searches(fold: MapFold) -> tuple[Search, ...]:
+    found = []
+    for aim in fold.aims:
+        totals = fold.totals(aim)
+        found.append(Search(aim=aim, searched_m2=totals.searched_m2, provisional_m2=totals.provisional_m2))
+    return tuple(found)
 
 
 def detections(events: tuple[AnyEvent, ...], origin: str) -> tuple[Detection, ...]:

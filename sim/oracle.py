@@ -12,9 +12,9 @@ import msgspec
 import numpy as np
 
 from controller.core.alarm_events import AlarmLocated
+from controller.core.cells import CellState
 from controller.core.check_events import BlockEnded, BlockOpened, Revoked, SpecSet
 from controller.core.effects import AnyEvent
-from controller.core.fold import CellState
 from controller.core.reasons import Reason
 from controller.core.tiles import CELL_M2, ByteArray
 from controller.replay import rederive
@@ -105,7 +105,8 @@ def judge(directory: Path, scenario: Scenario, truth: Truth) -> Verdict:
         place = (tile.tx, tile.ty)
         over.add(place, _over(tile.credit, reached, place))
         # A voided block's ground was withdrawn, and a channel in signal proves nothing: neither was missed.
-        is_in_signal = (tile.states == CellState.SIGNAL_OPEN) | (tile.reasons == Reason.SIGNAL_PRESENT + 1)
+        is_bad = tile.states == CellState.OUT_OF_SPEC
+        is_in_signal = (tile.states == CellState.SIGNAL_OPEN) | is_bad & (tile.reasons == Reason.SIGNAL_PRESENT + 1)
         passed = (tile.states != CellState.RESEARCH_DUE) & ~is_in_signal
         missed += int((whole_cells(sure.points(place)) & passed & ~tile.credit).sum())
         credited |= {cell for cell in target_cells if cell[0] == place and tile.credit[cell[1]]}

@@ -88,10 +88,23 @@ def test_the_core_and_the_codecs_are_pure(path):
 
 @pytest.mark.parametrize("path", [p for p in SOURCES if _relative(p).startswith("controller/core")], ids=_relative)
 def test_the_core_stands_on_numpy_and_records_alone(path):
-    """The only third-party packages of the core are numpy and msgspec."""
+    """The only third-party packages of the core are numpy and msgspec; polygons, which no step meets, are shapely's."""
     standard = set(__import__("sys").stdlib_module_names)
     roots = {name.split(".")[0] for name in _imports(path)} - standard - set(PACKAGES)
-    assert roots <= THIRD_PARTY_OF_THE_CORE
+    assert roots <= THIRD_PARTY_OF_THE_CORE | ({"shapely"} if path.name == "polygons.py" else set())
+
+
+def test_no_step_of_the_core_meets_a_polygon():
+    """The loop's process decides on integers alone: what `step` imports, and all that imports, leaves shapely out."""
+    reached, waiting = set(), ["controller.core.step"]
+    while waiting:
+        name = waiting.pop()
+        path = ROOT / f"{name.replace('.', '/')}.py"
+        if name not in reached and path.exists():
+            reached.add(name)
+            waiting += _imports(path)
+    assert "controller.core.state" in reached
+    assert "controller.core.polygons" not in reached
 
 
 def test_each_wrapped_package_has_one_importing_file():

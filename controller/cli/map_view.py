@@ -8,18 +8,21 @@ green nor white; ground that was not visited is hatched.
 import numpy as np
 from rich.text import Text
 
-from controller.core.fold import CellState
+from controller.core.cells import CellState
 from controller.core.tiles import CELL_DMM, TILE_CELLS
 from controller.summary import SessionMap
 from firmware_bridge.records import IntArray
 
 STYLES = {
     CellState.SEARCHED: ("s", "white on blue"),
+    CellState.HAND_SEARCHED: ("h", "white on purple"),
     CellState.PROVISIONAL: ("p", "black on cyan"),
     CellState.NOT_VISITED: ("╱", "yellow on grey11"),
     CellState.OUT_OF_SPEC: ("o", "white on grey37"),
+    CellState.INACCESSIBLE: ("x", "black on grey62"),
     CellState.RESEARCH_DUE: ("R", "black on dark_orange"),
     CellState.SIGNAL_OPEN: ("!", "bold white on red"),
+    CellState.KEEP_OUT: ("X", "bold red on black"),
 }
 MARGIN_CELLS = 6
 

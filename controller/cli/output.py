@@ -42,9 +42,15 @@ def print_summary(summary: SessionSummary, console: Console) -> None:
     samples = "unknown" if summary.samples is None else f"{summary.samples:,}"
     table.add_row("duration", f"{summary.duration_s:.0f} s")
     table.add_row("samples", f"{samples}, placed {placed}")
-    table.add_row("searched (is not cleared)", f"{summary.searched_m2:.2f} m²")
+    aim = summary.searched_for
+    wanted = "nothing yet" if aim is None else f"{aim.item} to {aim.depth_m:.2f} m ({aim.profile})"
+    table.add_row("searched for", wanted)
+    table.add_row("searched (is not cleared)", _part(summary.searched_m2, summary.task_m2))
     table.add_row("provisional", f"{summary.provisional_m2:.2f} m²")
-    table.add_row("research due", f"{summary.research_due_m2:.2f} m²")
+    if summary.not_visited_m2 is not None:
+        table.add_row("not visited", _part(summary.not_visited_m2, summary.task_m2))
+    for cause, area in summary.research_due_by_cause_m2.items():
+        table.add_row(f"research due: {cause}", f"{area:.2f} m²")
     table.add_row("signal open", f"{summary.signal_open_m2:.2f} m²")
     for reason, area in summary.out_of_spec_m2.items():
         table.add_row(f"out of spec: {reason}", f"{area:.2f} m²")
@@ -52,3 +58,10 @@ def print_summary(summary: SessionSummary, console: Console) -> None:
     table.add_row("anomalies", f"{in_field} in the field, {summary.alarms - in_field} in function checks")
     table.add_row("ledger hash", summary.ledger_hash[:16] + "…")
     console.print(table)
+
+
+def _part(area_m2: float, whole_m2: float | None) -> str:
+    """A share is never told without what it is of."""
+    if not whole_m2:
+        return f"{area_m2:.2f} m²"
+    return f"{area_m2:.2f} m², {area_m2 / whole_m2:.1%} of the task's {whole_m2:.2f} m²"

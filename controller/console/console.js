@@ -122,16 +122,22 @@ function showLinks(isBlind) {
 }
 
 function showTotals(map) {
-  const { totals } = map;
+  const { totals, searched_for: aim } = map;
   const outOfSpec = Object.values(totals.out_of_spec_m2).reduce((sum, area) => sum + area, 0);
-  fill(element("totals"), [
-    ["searched (is not cleared)", square(totals.searched_m2), true],
+  const rows = [
+    ["searched for", aim ? `${aim.item} to ${aim.depth_m.toFixed(2)} m` : "nothing yet", aim !== null],
+    ["searched (is not cleared)", part(totals.searched_m2, totals.task_m2), true],
     ["provisional", square(totals.provisional_m2), true],
     ["signal open", square(totals.signal_open_m2), true],
     ["research due", square(totals.research_due_m2), true],
     ["out of spec", square(outOfSpec), true],
-  ]);
+  ];
+  if (totals.not_visited_m2 !== null) rows.push(["not visited", part(totals.not_visited_m2, totals.task_m2), true]);
+  fill(element("totals"), rows);
 }
+
+/** A share is never told without what it is of. */
+const part = (area, whole) => (whole ? `${square(area)}, ${(100 * area / whole).toFixed(1)} % of ${square(whole)}` : square(area));
 
 const square = (area) => `${area.toFixed(1)} m²`;
 

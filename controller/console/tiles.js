@@ -6,7 +6,7 @@ export const CELL_M = 0.05;
 export const CELLS = 256;
 export const TILE_M = CELL_M * CELLS;
 const LEVELS = 6;
-const NOT_VISITED = 2;
+const NOT_VISITED = 3;
 
 /** Fetches tiles by version and keeps them as pictures, one canvas a level. */
 export class Tiles {

@@ -2,11 +2,14 @@
 
 export const STATES = [
   { name: "searched", colour: [47, 98, 186] },
+  { name: "hand searched", colour: [128, 92, 190] },
   { name: "provisional", colour: [64, 190, 200] },
   { name: "not visited", hatch: true },
   { name: "out of spec", colour: [118, 122, 128] },
+  { name: "inaccessible", colour: [158, 158, 150] },
   { name: "research due", colour: [240, 136, 30] },
   { name: "signal open", colour: [214, 31, 49] },
+  { name: "keep out", colour: [20, 20, 20] },
 ];
 
 const REASONS = {

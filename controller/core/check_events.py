@@ -4,6 +4,7 @@ Ledger events of what credit stands on: heads, specifications, checks, blocks, v
 
 import msgspec
 
+from controller.core.decisions import Aim
 from controller.core.event import Event
 from controller.core.inputs import Calibration
 from firmware_bridge.records import MonoNs
@@ -26,6 +27,11 @@ class SpecSet(Event, frozen=True, kw_only=True, tag="spec_set"):
     spec: str
     profile: str
     calibration: Calibration
+
+    @property
+    def aim(self) -> Aim:
+        """What ground is searched for under it."""
+        return Aim(item=self.calibration.item, depth_m=self.calibration.depth_m, profile=self.profile)
 
 
 class CheckBegun(Event, frozen=True, kw_only=True, tag="check_begun"):
@@ -97,12 +103,17 @@ class BlockEnded(Event, frozen=True, kw_only=True, tag="block_ended"):
 
 
 class Verdict(Event, frozen=True, kw_only=True, tag="verdict"):
-    """What a block is worth; of several the highest number wins. `state`: `passed` or `voided`."""
+    """
+    What a block is worth; of several the highest number wins.
+
+    state : `passed` or `voided`      due : why its ground must be searched again (`cells.DueCause`); None where passed
+    """
 
     block: int
     number: int
     state: str
     cause: str
+    due: str | None = None
 
 
 class Revoked(Event, frozen=True, kw_only=True, tag="revoked"):

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from controller.core import checks, trust
+from controller.core.cells import DueCause
 from controller.core.check_events import (
     BlockEnded,
     BlockOpened,
@@ -69,7 +70,7 @@ def end_calibration(state: State, head: HeadState, person: str, why: str, now_ns
         _conclude_check(state, head, head.check, person, now_ns, out, is_seen_and_heard=False)
         head.retest = None
     blocks, cause = _take_unjudged(state, head, now_ns, out), f"no closing check: {why}"
-    _give_verdicts(state, head, blocks, cause, now_ns, out, passed=False)
+    _give_verdicts(state, head, blocks, cause, now_ns, out, due=DueCause.HEAD_CHANGED)
     head.calibration = None
 
 
@@ -250,7 +251,7 @@ def _judge_blocks(state: State, head: HeadState, run: CheckRun, now_ns: MonoNs, 
         head.retest = Retest(check=run.number, blocks=blocks, failed_ns=now_ns)
     if run.retest is not None and passed:
         blocks += run.retest.blocks
-    _give_verdicts(state, head, blocks, cause, now_ns, out, passed=passed)
+    _give_verdicts(state, head, blocks, cause, now_ns, out, due=None if passed else DueCause.CHECK_FAILED)
 
 
 def _take_unjudged(state: State, head: HeadState, now_ns: MonoNs, out: Outbox) -> tuple[int, ...]:
@@ -261,7 +262,14 @@ def _take_unjudged(state: State, head: HeadState, now_ns: MonoNs, out: Outbox) -
 
 
 def _give_verdicts(
-    state: State, head: HeadState, blocks: tuple[int, ...], cause: str, now_ns: MonoNs, out: Outbox, *, passed: bool
+    state: State,
+    head: HeadState,
+    blocks: tuple[int, ...],
+    cause: str,
+    now_ns: MonoNs,
+    out: Outbox,
+    *,
+    due: DueCause | None,
 ) -> None:
     for block in blocks:
         head.verdicts[block] = head.verdicts.get(block, 0) + 1
@@ -271,8 +279,9 @@ def _give_verdicts(
                 utc_ns=state.utc_ns(now_ns),
                 block=block,
                 number=head.verdicts[block],
-                state="passed" if passed else "voided",
+                state="passed" if due is None else "voided",
                 cause=cause,
+                due=None if due is None else due.label,
             )
         )
 
@@ -313,7 +322,7 @@ def _suspend(state: State, head: HeadState, request: ReportMissedItem, now_ns: M
             note=request.note,
         )
     )
-    _give_verdicts(state, head, blocks, "missed item", now_ns, out, passed=False)
+    _give_verdicts(state, head, blocks, "missed item", now_ns, out, due=DueCause.ITEM_MISSED)
     return None
 
 

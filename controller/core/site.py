@@ -16,6 +16,11 @@ from firmware_bridge.records import FixClass
 
 Metres = Annotated[float, Meta(ge=-20.0, le=20.0)]
 Position3 = tuple[Metres, Metres, Metres]
+Degrees = tuple[
+    Annotated[float, Meta(ge=-85.0, le=85.0)],
+    Annotated[float, Meta(ge=-180.0, le=180.0)],
+]  # latitude, longitude, WGS 84
+Ring = Annotated[tuple[Degrees, ...], Meta(min_length=3, max_length=10_000)]
 Identifier = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,30}$")]
 
 
@@ -118,6 +123,7 @@ class Task(Section, frozen=True, kw_only=True):
 
     known_point_latitude_deg, known_point_longitude_deg : a marked place that was surveyed by other means; the position
     antenna is brought over it in every function check. Both or neither
+    boundary : corners of the ground to be searched, in order: (latitude, longitude), until people set another
     """
 
     id: Identifier
@@ -126,6 +132,7 @@ class Task(Section, frozen=True, kw_only=True):
     origin_altitude_m: Annotated[float, Meta(ge=-500.0, le=6000.0)]
     known_point_latitude_deg: Annotated[float, Meta(ge=-85.0, le=85.0)] | None = None
     known_point_longitude_deg: Annotated[float, Meta(ge=-180.0, le=180.0)] | None = None
+    boundary: Ring | None = None
 
 
 class Vehicle(Section, frozen=True, kw_only=True):

@@ -10,6 +10,8 @@ import enum
 import numpy as np
 import numpy.typing as npt
 
+from firmware_bridge.records import BoolArray
+
 CELL_DMM = 500
 TILE_CELLS = 256
 CELL_M2 = (CELL_DMM / 10_000) ** 2
@@ -34,3 +36,14 @@ def unpack_cells(cells: bytes) -> tuple[ByteArray, ByteArray]:
     """Inverse of `pack_cells`; raises ValueError where the length is not that of a tile."""
     planes = np.frombuffer(cells, dtype=np.uint8).reshape(2, TILE_CELLS, TILE_CELLS)
     return planes[0], planes[1]
+
+
+def disc(tx: int, ty: int, east_dmm: int, north_dmm: int, radius_dmm: int) -> BoolArray | None:
+    """Cells of a tile whose centre is within a radius of a point, bool (256, 256); None where no cell's is."""
+    centres = (np.arange(TILE_CELLS, dtype=np.int64) * 2 + 1) * (CELL_DMM // 2)
+    east = centres + tx * TILE_CELLS * CELL_DMM - east_dmm
+    north = centres + ty * TILE_CELLS * CELL_DMM - north_dmm
+    if np.abs(east).min() > radius_dmm or np.abs(north).min() > radius_dmm:
+        return None
+    mask: BoolArray = east[None, :] ** 2 + north[:, None] ** 2 <= radius_dmm**2
+    return mask

@@ -14,7 +14,7 @@ from controller.store.ledger import read_origins
 from controller.summary import read_map
 from firmware_bridge.errors import StoreError
 
-SUBJECTS = ("samples", "coverage", "alarms")
+SUBJECTS = ("samples", "coverage", "gaps", "alarms")
 FORMATS = ("csv", "geojson")
 
 
@@ -56,12 +56,12 @@ def _write(directory: Path, what: str, file_format: str, out: Path) -> int:
             else:
                 session = read_map(directory)
                 common = {"session": session.info.session, "origin": session.info.origin}
-                if what == "coverage":
-                    found = coverage.regions(session.fold.tiles())
+                if what == "alarms":
+                    count = alarms.write(session, file_format, file)
+                else:
+                    found = (coverage.gap_rows if what == "gaps" else coverage.coverage_rows)(session.fold)
                     write = coverage.write_csv if file_format == "csv" else coverage.write_geojson
                     count = write(found, session.plane, common, file)
-                else:
-                    count = alarms.write(session, file_format, file)
         os.replace(partial, out)
     except OSError as error:
         raise StoreError(f"{out}: cannot be written: {error.strerror}") from error

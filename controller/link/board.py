@@ -123,7 +123,7 @@ class Board:
             is_more = self.follower.read_new()
             if is_more:
                 self.alarms_version += 1
-            if self.follower.live_map.refresh():
+            if self.follower.live_map.refresh(None if self.snapshot is None else self.snapshot.utc_ns):
                 self.map_version += 1
         except FirmgroundError as error:
             if str(error) != self.trouble:  # asked again four times a second, said once

@@ -174,6 +174,7 @@ class ConsoleServer:
             "profile": follower.profile.name,
             "masking_radius_m": follower.profile.masking_radius_m,
             "tiles": follower.live_map.versions(),
+            "searched_for": follower.live_map.fold.aim,
             "totals": follower.live_map.totals(),
             "last_seq": follower.last_seq,
         }

@@ -17,6 +17,7 @@ from controller.core.alarm_events import (
 )
 from controller.core.check_events import HeadIdentified
 from controller.core.effects import AnyEvent, PlaneSet, SessionEnded
+from controller.core.fold import map_fold
 from controller.core.geometry import Plane
 from controller.link.live_map import LiveMap
 from controller.profile_files import load_profile
@@ -63,7 +64,7 @@ class Follower:
         config = read_config(directory / CONFIG_NAME)
         self.profile = load_profile(config.machine.profile)
         self.task = None if config.task is None else config.task.id
-        self.live_map = LiveMap(self.profile.masking_radius_m)
+        self.live_map = LiveMap(map_fold(self.profile, config.task))
         self.plane: Plane | None = None
         self.heads: dict[str, HeadIdentified] = {}
         self.alarms: dict[int, AlarmView] = {}

@@ -5,15 +5,14 @@ The map while it grows: the same fold as everywhere, one tile at a time, each wi
 import hashlib
 
 import msgspec
-import numpy as np
 
 from controller.core.alarm_events import AlarmLocated
-from controller.core.check_events import Verdict
-from controller.core.effects import AnyEvent, ReasonSetNamed, TileWritten
-from controller.core.fold import CellState, FoldedTile, MapFold, MapTotals, totals_of
-from controller.core.reasons import Reason
+from controller.core.cells import CellCounts, MapTotals, count, no_cells, totals_of
+from controller.core.check_events import BlockOpened, SpecSet, Verdict
+from controller.core.effects import AnyEvent, PlaneSet, ReasonSetNamed, TileWritten
+from controller.core.fold import MapFold
 from controller.core.tiles import CELL_DMM, TILE_CELLS
-from firmware_bridge.records import IntArray
+from firmware_bridge.records import UtcNs
 
 TILE_DMM = TILE_CELLS * CELL_DMM
 
@@ -34,13 +33,13 @@ class ShownTile(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 class LiveMap:
     """Takes ledger events; `refresh` folds what they touched."""
 
-    def __init__(self, masking_radius_m: float) -> None:
-        self._masking_radius_m = masking_radius_m
-        self._fold = MapFold(masking_radius_m)
+    def __init__(self, fold: MapFold) -> None:
+        self._fold = fold
         self._touched: set[tuple[int, int]] = set()
         self._shown: dict[tuple[int, int], ShownTile] = {}
         self._digests: dict[tuple[int, int], bytes] = {}
-        self._counts: dict[tuple[int, int], tuple[IntArray, IntArray]] = {}
+        self._counts: dict[tuple[int, int], CellCounts] = {}
+        self._overdue: tuple[int, ...] = ()
 
     @property
     def fold(self) -> MapFold:
@@ -55,19 +54,23 @@ class LiveMap:
                 self._touched.add((event.tx, event.ty))
             case Verdict():
                 self._touched |= self._fold.places(event.block)
-            case ReasonSetNamed():
+            case ReasonSetNamed() | PlaneSet() | SpecSet() | BlockOpened():
                 self._touched |= self._fold.places(None)
             case AlarmLocated():
                 self._touched |= self._around(event)
             case _:
                 pass
 
-    def refresh(self) -> list[ShownTile]:
-        """Fold the touched tiles anew; those that now look different, in order."""
+    def refresh(self, now_utc_ns: UtcNs | None = None) -> list[ShownTile]:
+        """Fold the touched tiles anew, and those of blocks whose closing check is overdue now; what looks different."""
         changed = []
+        overdue = self._fold.overdue(now_utc_ns)
+        for block in set(overdue) ^ set(self._overdue):
+            self._touched |= self._fold.places(block)
+        self._overdue = overdue
         for tx, ty in sorted(self._touched & self._fold.places(None)):
-            tile = self._fold.tile(tx, ty)
-            self._counts[tx, ty] = _count(tile)
+            tile = self._fold.tile(tx, ty, now_utc_ns=now_utc_ns)
+            self._counts[tx, ty] = count(tile)
             states = tile.states.tobytes()
             digest = hashlib.sha256(states).digest()
             if self._digests.get((tx, ty)) != digest:
@@ -89,22 +92,13 @@ class LiveMap:
 
     def totals(self) -> MapTotals:
         """Areas of the map as last folded."""
-        states = np.zeros(len(CellState), dtype=np.int64)
-        reasons = np.zeros(len(Reason) + 1, dtype=np.int64)
-        for of_states, of_reasons in self._counts.values():
-            states += of_states
-            reasons += of_reasons
-        return totals_of(states, reasons)
+        counts = no_cells()
+        for of_tile in self._counts.values():
+            counts += of_tile
+        return totals_of(counts, self._fold.boundary_cells())
 
     def _around(self, alarm: AlarmLocated) -> set[tuple[int, int]]:
-        reach = int((self._masking_radius_m + (alarm.error_m or 0.0)) * 10_000) + CELL_DMM
+        reach = self._fold.masked_dmm(alarm.error_m) + CELL_DMM
         columns = range((alarm.east_dmm - reach) // TILE_DMM, (alarm.east_dmm + reach) // TILE_DMM + 1)
         rows = range((alarm.north_dmm - reach) // TILE_DMM, (alarm.north_dmm + reach) // TILE_DMM + 1)
         return {(tx, ty) for tx in columns for ty in rows}
-
-
-def _count(tile: FoldedTile) -> tuple[IntArray, IntArray]:
-    return (
-        np.bincount(tile.states.ravel(), minlength=len(CellState)),
-        np.bincount(tile.reasons.ravel(), minlength=len(Reason) + 1),
-    )

@@ -8,8 +8,9 @@ may be shown as current. Building messages is pure; `controller.link.publisher` 
 import msgspec
 
 from controller.channel import Health, Welcome
+from controller.core.cells import MapTotals
 from controller.core.check_events import HeadIdentified
-from controller.core.fold import MapTotals
+from controller.core.decisions import Aim
 from controller.core.geometry import Plane
 from controller.core.shown import Snapshot
 from controller.core.timebase import MS
@@ -123,14 +124,22 @@ class Coverage(Envelope, frozen=True, kw_only=True):
 
 
 class Summary(Envelope, frozen=True, kw_only=True):
-    """`summary`, retained: totals of the session. Searched is not cleared."""
+    """`summary`, retained: totals of the session, as `MapTotals` has them. Searched is not cleared."""
 
     ledger_seq: int
+    searched_for: Aim | None
     searched_m2: float
+    hand_searched_m2: float
     provisional_m2: float
     research_due_m2: float
     signal_open_m2: float
+    inaccessible_m2: float
+    keep_out_m2: float
     out_of_spec_m2: dict[str, float]
+    research_due_by_cause_m2: dict[str, float]
+    task_m2: float | None
+    not_visited_m2: float | None
+    outside_m2: float
     alarms: int
     published_seq: int | None
 
@@ -226,11 +235,20 @@ def event(session: str, record: LedgerRecord, fields: RecordFields) -> EventMess
     )
 
 
-def summary(context: Context, totals: MapTotals, *, ledger_seq: int, alarms: int, published_seq: int | None) -> Summary:
+def summary(
+    context: Context,
+    totals: MapTotals,
+    *,
+    searched_for: Aim | None,
+    ledger_seq: int,
+    alarms: int,
+    published_seq: int | None,
+) -> Summary:
     """Totals of the session."""
     return Summary(
         **context.envelope(SUMMARY_VALID_MS),  # type: ignore[arg-type]
         ledger_seq=ledger_seq,
+        searched_for=searched_for,
         alarms=alarms,
         published_seq=published_seq,
         **msgspec.structs.asdict(totals),

@@ -286,6 +286,7 @@ class Publisher:
         return messages.summary(
             self._board.context,
             follower.live_map.totals(),
+            searched_for=follower.live_map.fold.aim,
             ledger_seq=follower.last_seq,
             alarms=len(follower.alarms),
             published_seq=self.published_seq,

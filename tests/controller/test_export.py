@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from controller.export.session import export_session
+from controller.export.session import SUBJECTS, export_session
 from controller.summary import summarize
 from firmware_bridge.errors import StoreError
 
@@ -42,7 +42,7 @@ def test_every_sample_has_a_row_with_its_origin(simulated, tmp_path):
             assert "no_fix" in row["reasons"]
 
 
-@pytest.mark.parametrize("what", ["samples", "coverage", "alarms"])
+@pytest.mark.parametrize("what", [subject for subject in SUBJECTS if subject != "gaps"])
 @pytest.mark.parametrize("file_format", ["csv", "geojson"])
 def test_every_subject_comes_in_every_format(simulated, tmp_path, what, file_format):
     """Rows, and a file that its format's reader opens."""
@@ -54,6 +54,28 @@ def test_every_subject_comes_in_every_format(simulated, tmp_path, what, file_for
             assert sum(1 for _ in csv.DictReader(file)) == report.rows
     else:
         assert len(json.loads(out.read_text())["features"]) == report.rows
+
+
+@pytest.mark.parametrize("file_format", ["csv", "geojson"])
+def test_gaps_are_what_the_boundary_holds_and_nobody_searched(session, tmp_path, file_format):
+    """Their areas are the summary's `not_visited`, largest first, and each says that it is no route."""
+    config = session / "config.toml"
+    corners = [[8.49998, 39.24998], [8.49998, 39.2501], [8.5001, 39.2501], [8.5001, 39.24998]]
+    config.write_text(config.read_text().replace("[task]\n", f"[task]\nboundary = {corners}\n"))
+    out = tmp_path / f"gaps.{file_format}"
+    report = export_session(session, "gaps", file_format, out)
+    if file_format == "csv":
+        with out.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+    else:
+        rows = [feature["properties"] for feature in json.loads(out.read_text())["features"]]
+    areas = [float(row["area_m2"]) for row in rows]
+    summary = summarize(session)
+    assert report.rows == len(rows) > 0
+    assert areas == sorted(areas, reverse=True)
+    assert sum(areas) == pytest.approx(summary.not_visited_m2)
+    assert summary.not_visited_m2 < summary.task_m2
+    assert {row["warning"] for row in rows} == {"not a safe route"}
 
 
 def test_an_operational_export_of_simulated_ground_is_refused(simulated, tmp_path):

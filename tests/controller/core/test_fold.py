@@ -5,9 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.core.alarm_events import AlarmLocated
+from controller.core.cells import CellState
 from controller.core.check_events import BlockOpened, Verdict
 from controller.core.effects import ReasonSetNamed, TileWritten
-from controller.core.fold import CellState, MapFold
+from controller.core.fold import MapFold
 from controller.core.tiles import CellMark, pack_cells
 
 

@@ -14,6 +14,7 @@ from controller.core.alarm_events import (
     AlarmUnlocated,
 )
 from controller.core.alarms import AlarmState
+from controller.core.cells import CellState
 from controller.core.check_events import BlockEnded, BlockOpened, CheckEnded, SelfTested, SpecSet, Verdict
 from controller.core.effects import (
     CreditState,
@@ -23,7 +24,7 @@ from controller.core.effects import (
     SessionEnded,
     StationChanged,
 )
-from controller.core.fold import CellState, MapFold
+from controller.core.fold import MapFold
 from controller.core.inputs import (
     AcknowledgeAlarm,
     BeginCheck,

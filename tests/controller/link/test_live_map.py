@@ -19,7 +19,7 @@ def test_however_it_is_fed_it_ends_as_the_fold_of_all_events(simulated, seed):
     events = list(read_events(simulated))
     if seed:
         chooser.shuffle(events)
-    live_map, fold = LiveMap(MASKING_M), MapFold(MASKING_M)
+    live_map, fold = LiveMap(MapFold(MASKING_M)), MapFold(MASKING_M)
     versions = {}
     for event in events:
         live_map.add(event)
@@ -40,7 +40,7 @@ def test_however_it_is_fed_it_ends_as_the_fold_of_all_events(simulated, seed):
 
 def test_nothing_new_changes_nothing(simulated):
     """A second refresh, or an event that does not bear on the map, names no tile."""
-    live_map = LiveMap(MASKING_M)
+    live_map = LiveMap(MapFold(MASKING_M))
     events = list(read_events(simulated))
     for event in events:
         live_map.add(event)
