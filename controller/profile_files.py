@@ -4,7 +4,7 @@ The profiles that ship with the package: quality limits by kind of search.
 
 import importlib.resources
 
-from controller.core.site import LIMIT_MAX, Metric, Profile
+from controller.core.site import ADVISED, LIMIT_MAX, Metric, Profile
 from controller.toml_records import decode_toml
 from firmware_bridge.errors import ConfigError
 
@@ -39,7 +39,7 @@ def _check_rules(profile: Profile, source: str) -> None:
                 f"{rule.limit}"
             )
     withheld = {rule.metric for rule in profile.rule if rule.action == "withhold"}
-    missing = [metric.value for metric in Metric if metric not in withheld]
+    missing = [metric.value for metric in Metric if metric not in withheld and metric not in ADVISED]
     if missing:
         raise ConfigError(
             f'{source}: no [[rule]] with action "withhold" limits {", ".join(missing)}: what is not '

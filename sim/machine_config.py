@@ -20,6 +20,11 @@ RELATIVE_MARGIN_M = 0.001  # what the wire's resolution adds to the receiver's o
 WINDOW_S = 3.5  # over which an operator would have watched how far a receiver wanders
 RADIUS_997 = math.sqrt(-2.0 * math.log(0.003))  # of a two-dimensional Gaussian, in sigmas an axis
 
+# Four wheels around the reference point, and what its brakes were measured to do.
+WHEELS = """contacts_m = [[0.5, 0.4], [0.5, -0.4], [-0.5, 0.4], [-0.5, -0.4]]
+stop_delay_s = 0.3
+braking_m_s2 = 3.0"""
+
 
 class Rig(msgspec.Struct, frozen=True, kw_only=True):
     """Where a live machine's links, records, broker and console are."""
@@ -64,6 +69,7 @@ antenna_m = {list(ANTENNA_M)}
 slope_deg_max = {SLOPE_DEG_MAX}
 yaw_acceleration_deg_s2_max = {YAW_ACCELERATION_DEG_S2[scenario.lanes.pattern]}
 {"" if second is None else f"second_antenna_m = {list(second.antenna_m)}"}
+{"" if scenario.trailer is not None else WHEELS}
 
 [position]
 link = "gnss"

@@ -3,7 +3,7 @@
 import { GroundMap, hatching } from "./map.js";
 import { drawSignals } from "./signals.js";
 import { AlarmSound } from "./sound.js";
-import { ageInWords, reasonInWords, signaturesInWords, STATES } from "./words.js";
+import { ageInWords, gapInWords, laneInWords, limitInWords, reasonInWords, signaturesInWords, STATES, warningsInWords } from "./words.js";
 
 const STALE_MS = 1000;
 const element = (id) => document.getElementById(id);
@@ -89,11 +89,34 @@ function showMotion(snapshot, isBlind, age) {
   const speed = snapshot?.speed_m_s ?? null, limit = snapshot?.speed_limit_m_s ?? null;
   const isFixOld = fixAge === null || fixAge > STALE_MS;
   section.replaceChildren(
-    value("speed", isBlind || isFixOld || speed === null ? "unknown" : `${speed.toFixed(1)} of ${limit.toFixed(1)} m/s`, speed > limit),
+    value("speed", isBlind || isFixOld || speed === null ? "unknown" : `${speed.toFixed(1)} of ${limit.toFixed(1)} m/s (${limitInWords(snapshot.speed_limit_by)})`, speed > limit),
     value("fix", isBlind || isFixOld ? "unknown" : snapshot.fix_class, isFixOld),
     value("95 % error", isBlind || isFixOld || snapshot.fix_error_95_m === null ? "unknown" : `${snapshot.fix_error_95_m.toFixed(3)} m`, false),
     value("fix age", ageInWords(fixAge), isFixOld),
   );
+  showGuidance(isBlind || isFixOld);
+}
+
+/** Where to steer, what was left out, what the wheels were on, and where the next gap lies: all as the map has it. */
+function showGuidance(isUnknown) {
+  const section = element("guidance");
+  section.classList.toggle("stale", isUnknown);
+  const told = isUnknown ? [] : (latest?.guidance ?? []);
+  const warnings = told.flatMap(warningsInWords);
+  const lanes = told.map(laneInWords);
+  const gap = isUnknown ? null : latest?.gap ?? null;
+  section.replaceChildren(
+    ...(lanes.length ? lanes : ["lane unknown"]).map((words) => line(words, "")),
+    ...warnings.map((words) => line(words, "over")),
+    ...(gap ? [line(gapInWords(gap), "")] : []),
+  );
+}
+
+function line(words, name) {
+  const made = document.createElement("div");
+  made.textContent = words;
+  made.className = name;
+  return made;
 }
 
 function value(name, text, isOver) {

@@ -31,6 +31,7 @@ const REASONS = {
   base_changed: "base station changed",
   position_jump: "position jumped",
   no_fix: "no position",
+  signal_density: "signals too dense",
   signal_present: "signal present",
   alarm_path_unproven: "lamp and buzzer do not answer",
   recovering: "recovering from saturation",
@@ -82,4 +83,33 @@ export function ageInWords(milliseconds) {
   if (milliseconds < 950) return `${(milliseconds / 1000).toFixed(1)} s`;
   if (milliseconds < 90_000) return `${Math.round(milliseconds / 1000)} s`;
   return `${Math.round(milliseconds / 60_000)} min`;
+}
+
+const LIMITS = { profile: "profile", sample_rate: "sampling", stopping_distance: "stopping" };
+
+/** What sets the speed limit. */
+export const limitInWords = (by) => LIMITS[by] ?? by;
+
+const metres = (length) => `${Math.abs(length).toFixed(2)} m`;
+
+/** Where to steer for the strip beside to be joined. */
+export function laneInWords({ offset_m: offset, overlap_m: overlap, overlap_needed_m: needed }) {
+  if (needed === null) return "lane unknown";
+  if (offset === null) return "no lane beside to join";
+  const where = Math.abs(offset) < 0.03 ? "on the lane" : `steer ${metres(offset)} ${offset > 0 ? "left" : "right"}`;
+  return `${where}; overlap ${overlap < 0 ? "−" : ""}${metres(overlap)}, coils must overlap ${metres(needed)}`;
+}
+
+/** What was left out, and what the wheels were on. */
+export function warningsInWords({ missing, missing_m: width, is_on_unsearched: isOn }) {
+  const words = [];
+  if (missing !== null) words.push(`missing a strip of ${metres(width)} on your ${missing}`);
+  if (isOn === true) words.push("wheels on unsearched ground");
+  return words;
+}
+
+/** Where the nearest gap lies. Never without the warning. */
+export function gapInWords({ cause, area_m2: area, distance_m: distance, bearing_deg: bearing, warning }) {
+  const where = bearing === null ? "here" : `${distance.toFixed(1)} m at ${bearing.toFixed(0).padStart(3, "0")}°`;
+  return `nearest gap (${cause.replaceAll("_", " ")}, ${area.toFixed(1)} m²): ${where}. ${warning.toUpperCase()}`;
 }

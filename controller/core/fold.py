@@ -258,9 +258,12 @@ class MapFold:
         states = np.where(best < _NO_CREDIT, best, states)
         self._declare(tx, ty, states)
         reasons[(states != CellState.OUT_OF_SPEC) & (states != CellState.RESEARCH_DUE)] = 0
+        return FoldedTile(tx=tx, ty=ty, states=states, reasons=reasons, credit=credit, inside=self.inside(tx, ty))
+
+    def inside(self, tx: int, ty: int) -> BoolArray | None:
+        """Cells of a tile within the boundary, bool (256, 256); None without one."""
         boundary = self._decided().boundary
-        inside = None if boundary is None else boundary.centres(tx, ty)
-        return FoldedTile(tx=tx, ty=ty, states=states, reasons=reasons, credit=credit, inside=inside)
+        return None if boundary is None else boundary.centres(tx, ty)
 
     def _pieces(self, tx: int, ty: int, aim: Aim | None) -> Iterator[tuple[BlockKey, TileWritten]]:
         """What blocks of this aim, and passes outside any block, know of a tile, in order."""

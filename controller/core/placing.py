@@ -22,6 +22,7 @@ from controller.core.rules import (
     judge_bracket,
 )
 from controller.core.site import Metric
+from controller.core.speed import alarm_s, stopping_share
 from controller.core.state import HeadState, Outbox, PendingSamples, State
 from controller.core.timebase import MS, SECOND
 from controller.core.track import TrackFix, interpolate, interpolate_heading
@@ -158,6 +159,10 @@ def _bracket_reasons(
     for metric, value in bracket.metrics.items():
         if metric is not Metric.HEADING_ERROR or needs_heading:
             reasons |= head.rules.judge(metric, value, samples.times_ns, is_counted)
+    if state.site.profile.advised(Metric.STOPPING) is not None:
+        delay_s = alarm_s(state.site.profile, head.rate_hz)
+        share = stopping_share(bracket.speed_m_s, head.lead_m, state.site.vehicle, delay_s)
+        reasons |= head.rules.judge(Metric.STOPPING, share, samples.times_ns, is_counted)
     return reasons[:, None]
 
 
@@ -206,6 +211,7 @@ def _map_runs(
     bracket: BracketJudgement,
     error_m: FloatArray | None,
 ) -> None:
+    head.reach_m = _reach_m(head, bracket, error_m)
     for start, stop in split_runs(samples.block):
         rows = slice(start, stop)
         block = int(samples.block[start])
@@ -223,6 +229,13 @@ def _map_runs(
                 common_error_dmm=math.ceil((bracket.common_error_m or 0.0) * DMM_PER_M),
             )
         )
+
+
+def _reach_m(head: HeadState, bracket: BracketJudgement, error_m: FloatArray | None) -> float | None:
+    """What is left of the narrowest detection radius after both errors; None where it or they are unknown."""
+    if head.block is None or error_m is None or bracket.common_error_m is None:
+        return None
+    return float((np.array(head.block.radius_m) - error_m).min()) - bracket.common_error_m
 
 
 def _locate_alarm(

@@ -33,15 +33,16 @@ class Reason(enum.IntEnum):
     BASE_CHANGED = 15
     POSITION_JUMP = 16
     NO_FIX = 17
-    SIGNAL_PRESENT = 18  # in signal: only a quiet sample shows that nothing is there
-    ALARM_PATH_UNPROVEN = 19
-    RECOVERING = 20  # the channel has just come out of saturation
-    BASELINE_UNSETTLED = 21
-    NOISE_UNKNOWN = 22
-    NOISE_HIGH = 23
-    SATURATED = 24
-    HEAD_FAULT = 25  # the head, or a stuck or missing channel, says so itself
-    HEAD_SILENT = 26
+    SIGNAL_DENSITY = 18  # signal upon signal: one item may hide another
+    SIGNAL_PRESENT = 19  # in signal: only a quiet sample shows that nothing is there
+    ALARM_PATH_UNPROVEN = 20
+    RECOVERING = 21  # the channel has just come out of saturation
+    BASELINE_UNSETTLED = 22
+    NOISE_UNKNOWN = 23
+    NOISE_HIGH = 24
+    SATURATED = 25
+    HEAD_FAULT = 26  # the head, or a stuck or missing channel, says so itself
+    HEAD_SILENT = 27
 
     @property
     def label(self) -> str:

@@ -25,6 +25,8 @@ REASONS = {
     Metric.SAMPLE_SPACING: Reason.TOO_FAST,  # at this sample rate
     Metric.CLOCK_ERROR: Reason.CLOCK_UNSYNCED,
     Metric.CHECK_AGE: Reason.CHECK_EXPIRED,
+    Metric.SIGNAL_SHARE: Reason.SIGNAL_DENSITY,
+    Metric.STOPPING: Reason.TOO_FAST,
 }
 
 
@@ -55,7 +57,8 @@ class RuleBook:
     def __init__(self, profile: Profile, measured: dict[Reason, Measured]) -> None:
         self._rows = {metric: [_Row(rule=rule) for rule in profile.rule if rule.metric is metric] for metric in Metric}
         self._measured = measured
-        self._limits = {metric: profile.limit(metric) for metric in Metric}
+        withheld = {rule.metric for rule in profile.rule if rule.action == "withhold"}
+        self._limits = {metric: profile.limit(metric) for metric in Metric if metric in withheld}
         self._latest: dict[Metric, Measured] = {}
 
     def judge(self, metric: Metric, value: float | None, times_ns: IntArray, is_counted: BoolArray) -> IntArray:
@@ -76,7 +79,8 @@ class RuleBook:
         channels = values.reshape(len(values), -1)
         reasons = np.full(channels.shape, NO_REASONS, dtype=np.int64)
         worst = _worst(values)
-        self._show(metric, worst)
+        if metric in self._limits:
+            self._show(metric, worst)
         for row in self._rows[metric]:
             is_broken = ~(channels <= row.rule.limit)
             if row.rule.window_s:

@@ -12,16 +12,19 @@ from controller.core import checks
 from controller.core.alarm_events import AlarmEnded, AlarmRaised
 from controller.core.alarms import Alarm
 from controller.core.check_events import HeadIdentified
+from controller.core.density import SignalDensity
 from controller.core.detection import Detector, SignalEdge
 from controller.core.inputs import CheckPart
 from controller.core.mapping import NO_BLOCK
 from controller.core.reasons import Reason, mask_of
 from controller.core.rulebook import Measured
 from controller.core.site import Metric
+from controller.core.speed import lead_m
 from controller.core.state import PENDING_BLOCKS_MAX, HeadState, Outbox, PendingSamples, State
 from controller.core.timebase import MS, SECOND
 from firmware_bridge.records import (
     HEAD_PROTOCOL_VERSIONS,
+    BoolArray,
     DictionaryRequest,
     FloatArray,
     HeadDictionary,
@@ -98,7 +101,7 @@ def take_samples(
     head.time_error_ns = time_error_ns
     clock_error_ms = None if time_error_ns is None else time_error_ns / MS
     clock_reasons = head.rules.judge(Metric.CLOCK_ERROR, clock_error_ms, times_ns, block_numbers != NO_BLOCK)
-    reasons |= clock_reasons[:, None]
+    reasons |= clock_reasons[:, None] | _density(head, detected.reasons, times_ns, block_numbers)[:, None]
     head.samples += len(block.sequence)
     head.last_arrival_ns = arrival_ns
     if len(head.pending) >= PENDING_BLOCKS_MAX:
@@ -178,6 +181,8 @@ def output_answered(head: HeadState, token: int, is_on: bool) -> None:
 def _set_channels(state: State, head: HeadState, names: tuple[str, ...], coils: FloatArray, rate_hz: float) -> None:
     head.channels = names
     head.lever_m = coils + np.array(head.head.mount_m) - np.array(state.site.vehicle.antenna_m)
+    head.rate_hz, head.density = rate_hz, SignalDensity(rate_hz)
+    head.lead_m = lead_m(float(coils[:, 0].min()) + head.head.mount_m[0], state.site.vehicle)
     head.detector = Detector(head.head, state.site.profile, len(names), rate_hz, head.samples)
     head.last_sequence = head.last_device_ns = head.last_position = None
 
@@ -250,6 +255,13 @@ def _standing(state: State, head: HeadState, times_ns: IntArray) -> tuple[IntArr
         age_h = (times_ns - head.block.opened_ns) / (3600 * SECOND)
         standing |= head.rules.judge_each(Metric.CHECK_AGE, age_h, times_ns, is_inside)
     return numbers, standing
+
+
+def _density(head: HeadState, reasons: IntArray, times_ns: IntArray, block_numbers: IntArray) -> IntArray:
+    """`signal_density` where most of the last seconds was in signal: int64 (n,). A check's own items are none."""
+    is_in_signal: BoolArray = np.bitwise_or.reduce(reasons, axis=1) & Reason.SIGNAL_PRESENT.bit != 0
+    share = head.density.take(is_in_signal if head.check is None else np.zeros_like(is_in_signal))
+    return head.rules.judge_each(Metric.SIGNAL_SHARE, share, times_ns, block_numbers != NO_BLOCK)
 
 
 def _gaps(state: State, head: HeadState, block: SampleBlock, times_ns: IntArray) -> IntArray:

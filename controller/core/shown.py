@@ -19,6 +19,7 @@ class HeadSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     age_ns    : since its last samples arrived; None before any
     reasons   : what withheld credit within the last second; empty is counting, None is unknown
     block, check, check_part : what is open or running
+    reach_m   : what is left of the narrowest radius after the newest errors; None without a block, or where unknown
     time_error_ns : bound on the error of the newest samples' times; None is unknown
     clock_residual_ns, clock_drift_ppm : of the fit to a head's own clock: largest distance of a reply from it, and how
                 much faster the monotonic clock runs; None without one
@@ -36,6 +37,7 @@ class HeadSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     block: int | None
     check: int | None
     check_part: str | None
+    reach_m: float | None
     time_error_ns: int | None
     clock_residual_ns: int | None
     clock_drift_ppm: float | None
@@ -48,7 +50,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     position_dmm   : of the antenna, in the plane      antenna_m : x forward, y left in the vehicle frame
     sounding       : alarms whose signal is present     unacknowledged : how many alarms nobody has heard yet
     unmarked     : how many alarms of the field have no marker yet
-    speed_limit_m_s: the profile's
+    speed_limit_m_s: the smallest that is known; `speed_limit_by` says what sets it (`controller.core.speed`)
+    contacts_m   : x forward, y left of what touches the ground, in the vehicle frame
     epoch_error_ns : bound on the error of the fixes' times; None is unknown
     fix_latency_ns : of the quickest fix of late, as the receiver's time pulses show it; None without them
     """
@@ -63,7 +66,9 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     heading_deg: float | None
     speed_m_s: float | None
     speed_limit_m_s: float
+    speed_limit_by: str
     antenna_m: tuple[float, float]
+    contacts_m: tuple[tuple[float, float], ...]
     heads: tuple[HeadSnapshot, ...]
     alarms: int
     sounding: tuple[int, ...]

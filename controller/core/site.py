@@ -38,6 +38,8 @@ class Metric(enum.Enum):
     SAMPLE_SPACING = "sample_spacing_m"  # from one sample of a channel to its next
     CLOCK_ERROR = "clock_error_ms"  # bound on the error of a sample's time
     CHECK_AGE = "check_age_h"  # since the function check that a block stands on
+    SIGNAL_SHARE = "signal_share"  # of a head's last ten seconds, how much had a channel in signal
+    STOPPING = "stopping_share"  # stopping distance as a share of the coils' lead on the first contact with the ground
 
 
 # No profile is for work that could do with more.
@@ -49,7 +51,11 @@ LIMIT_MAX = {
     Metric.SAMPLE_SPACING: 1.0,
     Metric.CLOCK_ERROR: 1000.0,
     Metric.CHECK_AGE: 24.0,
+    Metric.SIGNAL_SHARE: 1.0,
+    Metric.STOPPING: 1.0,
 }
+# About the machine's safety and not about what was searched: a profile need not withhold credit by it.
+ADVISED = (Metric.STOPPING,)
 
 
 class Rule(Section, frozen=True, kw_only=True):
@@ -108,6 +114,10 @@ class Profile(Section, frozen=True, kw_only=True):
         """The smallest limit of a metric that credit is withheld by."""
         return min(rule.limit for rule in self.rule if rule.metric is metric and rule.action == "withhold")
 
+    def advised(self, metric: Metric) -> float | None:
+        """The smallest limit of a metric, whether credit is withheld by it or not; None without any."""
+        return min((rule.limit for rule in self.rule if rule.metric is metric), default=None)
+
     def with_limit(self, metric: Metric, limit: float) -> "Profile":
         """The same profile with another limit in every rule of a metric that credit is withheld by."""
         rules = (
@@ -145,6 +155,9 @@ class Vehicle(Section, frozen=True, kw_only=True):
     acceleration_m_s2_max : bound on horizontal acceleration: what interpolation between two fixes cannot see
     yaw_acceleration_deg_s2_max : likewise for heading
     second_antenna_m      : of the receiver that the position is cross-checked with, if there is one
+    contacts_m            : where wheels, tracks or feet touch the ground: x forward, y left of each
+    stop_delay_s, braking_m_s2 : from an alarm until the brakes act, whoever acts them, and how hard they then do; as
+                            measured on the site's ground. None: unknown
     """
 
     antenna_m: Position3
@@ -153,6 +166,9 @@ class Vehicle(Section, frozen=True, kw_only=True):
     acceleration_m_s2_max: Annotated[float, Meta(gt=0.0, le=20.0)] = 2.0
     yaw_acceleration_deg_s2_max: Annotated[float, Meta(gt=0.0, le=720.0)] = 60.0
     second_antenna_m: Position3 | None = None
+    contacts_m: Annotated[tuple[tuple[Metres, Metres], ...], Meta(max_length=64)] = ()
+    stop_delay_s: Annotated[float, Meta(ge=0.0, le=10.0)] | None = None
+    braking_m_s2: Annotated[float, Meta(gt=0.0, le=20.0)] | None = None
 
 
 class PositionSource(Section, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from controller.core.geometry import to_dmm
 from controller.core.reasons import Reason, ReasonValue
 from controller.core.sampling import SILENCE_NS_MAX
 from controller.core.shown import HeadSnapshot, Snapshot
-from controller.core.site import Metric
+from controller.core.speed import speed_advice
 from controller.core.state import HeadState, State
 from controller.core.timebase import MS, SECOND
 from firmware_bridge.records import FloatArray, MonoNs
@@ -28,6 +28,8 @@ def take_snapshot(state: State, now_ns: MonoNs) -> Snapshot | None:
     state.last_snapshot = interval
     fix = state.track.fixes[-1] if state.track.fixes else None
     antenna = state.site.vehicle.antenna_m
+    known = tuple((head.rate_hz, head.lead_m) for head in state.heads if head.detector is not None)
+    advice = speed_advice(state.site.profile, state.site.vehicle, known)
     return Snapshot(
         now_ns=now_ns,
         utc_ns=state.utc_ns(now_ns),
@@ -38,8 +40,10 @@ def take_snapshot(state: State, now_ns: MonoNs) -> Snapshot | None:
         position_dmm=None if fix is None else (int(to_dmm(fix.east_m)), int(to_dmm(fix.north_m))),
         heading_deg=None if fix is None or fix.heading_rad is None else math.degrees(fix.heading_rad),
         speed_m_s=None if fix is None else fix.speed_m_s,
-        speed_limit_m_s=state.site.profile.limit(Metric.SPEED),
+        speed_limit_m_s=advice.limit_m_s,
+        speed_limit_by=advice.by,
         antenna_m=(antenna[0], antenna[1]),
+        contacts_m=state.site.vehicle.contacts_m,
         heads=tuple(_head_snapshot(state, head, now_ns) for head in state.heads),
         alarms=len(state.alarms),
         sounding=tuple(head.alarm.number for head in state.heads if head.alarm is not None),
@@ -75,6 +79,7 @@ def _head_snapshot(state: State, head: HeadState, now_ns: MonoNs) -> HeadSnapsho
         block=None if head.block is None else head.block.number,
         check=None if head.check is None else head.check.number,
         check_part=part,
+        reach_m=head.reach_m,
         time_error_ns=head.time_error_ns,
         clock_residual_ns=head.clock.residual_ns,
         clock_drift_ppm=head.clock.drift_ppm,

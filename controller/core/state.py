@@ -10,6 +10,7 @@ import numpy as np
 from controller.core.alarms import Alarm
 from controller.core.checks import CheckRun, Retest
 from controller.core.crosscheck import SecondReceiver
+from controller.core.density import SignalDensity
 from controller.core.detection import Detector
 from controller.core.effects import AnyEvent, Command, PlacedSamples
 from controller.core.envelope import LineClock
@@ -94,7 +95,11 @@ class HeadState(msgspec.Struct, kw_only=True, eq=False):
     is_clock_doubted: bool = False
     channels: tuple[str, ...] = ()
     lever_m: FloatArray = msgspec.field(default_factory=lambda: np.zeros((0, 3)))
+    rate_hz: float = 1.0
+    lead_m: float | None = None
     detector: Detector | None = None
+    density: SignalDensity = msgspec.field(default_factory=lambda: SignalDensity(1.0))
+    reach_m: float | None = None
     pending: deque[PendingSamples] = msgspec.field(default_factory=lambda: deque(maxlen=None))
     calibration: Calibration | None = None
     spec: str | None = None

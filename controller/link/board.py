@@ -8,14 +8,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from controller.channel import AnyToLink, Health, Live, Recorded, Welcome
+from controller.core.guidance import Guidance
 from controller.core.shown import Snapshot
 from controller.core.timebase import MS
+from controller.link.driver import Driver, NearGap, nearest_gap
 from controller.link.follower import AlarmView, Follower
 from controller.link.messages import Context
 from firmware_bridge.errors import FirmgroundError
 from firmware_bridge.records import MonoNs
 
 SILENCE_NS_MAX = 700 * MS  # core speaks every 50 ms; a status must say blind within a second
+
+GAPS_S = 2.0
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +38,9 @@ class Board:
         self.alarms_version = 0
         self.recorded = asyncio.Event()
         self.trouble: str | None = None
+        self.guidance: tuple[Guidance, ...] = ()
+        self.gap: NearGap | None = None
+        self._driver = Driver()
         self._fresh = asyncio.Event()
 
     def hear(self, message: AnyToLink) -> None:
@@ -45,6 +52,8 @@ class Board:
                 self.recorded.set()
             case Live():
                 self.snapshot = message.snapshot
+                if message.snapshot is not None:
+                    self._driver.hear(message.snapshot)
                 self._tell()
             case Health():
                 self.health = message
@@ -131,7 +140,15 @@ class Board:
             self.trouble = str(error)
             return False
         self.trouble = None
+        self.guidance = self._driver.guidance(self.follower.live_map)
         return is_more
+
+    async def look_for_gaps(self) -> None:
+        """Find the nearest gap anew every so often, beside the loop: it may take a tenth of a second."""
+        while True:
+            around = None if self.follower is None else self._driver.around(self.follower.live_map)
+            self.gap = None if around is None else await asyncio.to_thread(nearest_gap, *around)
+            await asyncio.sleep(GAPS_S)
 
     def _tell(self) -> None:
         self._fresh.set()

@@ -158,6 +158,8 @@ class ConsoleServer:
             "origin": board.context.origin,
             "age_ms": None if age_ns is None else age_ns // MS,
             "snapshot": board.snapshot,
+            "guidance": board.guidance,
+            "gap": board.gap,
             "health": board.health,
             "broker": self._publisher.trouble,
             "published_seq": self._publisher.published_seq,

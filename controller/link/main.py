@@ -52,6 +52,7 @@ async def _run(config_path: Path) -> None:
             publisher.run(),
             console.run(config.console.host, config.console.port),
             _follow(board),
+            board.look_for_gaps(),
             _report(board, core, publisher, notifier),
             stopping.wait(),
             *(() if corrections is None else (corrections.run(),)),

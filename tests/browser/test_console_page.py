@@ -55,7 +55,10 @@ def test_what_is_simulated_says_so_and_the_legend_warns(page):
     """The mark above everything (P8); the fixed line under the map; every state by name."""
     expect(page, "#origin", "SIMULATED")
     expect(page, "#legend", "searched is not cleared")
-    for state in ("searched", "provisional", "not visited", "out of spec", "research due", "signal open"):
+    for state in (
+        "searched", "hand searched", "provisional", "not visited", "out of spec", "inaccessible", "research due",
+        "signal open", "keep out",
+    ):  # fmt: skip
         expect(page, "#legend", state)
 
 
@@ -63,7 +66,8 @@ def test_why_ground_does_not_count_is_a_sentence(page):
     """No check has passed: the reason in words; speed against its limit; fix class and age."""
     expect(page, "#credit", "Not counting")
     expect(page, "#credit", "no passed function check")
-    expect(page, "#motion", "of 1.2 m/s")
+    expect(page, "#motion", "of 1.2 m/s (profile)")
+    expect(page, "#guidance", "lane unknown")
     expect(page, "#motion", "fixed")
     expect(page, "#links", "open")
 
@@ -101,13 +105,59 @@ def test_a_request_is_made_in_a_persons_name_and_answered(page):
     expect(page, "#pause", "Pause credit")
 
 
-def test_an_anomaly_is_shown_and_acknowledged(page, machine):
-    """The check piece under a coil, outside any check: listed, heard, still open (P2)."""
+def test_an_anomaly_is_shown_acknowledged_and_marked(page, machine):
+    """The check piece under a coil, outside any check: listed, heard, marked, still open (P2)."""
     expect(page, "#alarm", "open anomal")
     page.fill("#person", "op-7")
-    page.locator("#alarm li button").last.click()
+    page.locator("#alarm li button", has_text="Heard").last.click()
     expect(page, "#alarm ul", "heard: op-7")
+    page.locator("#alarm li", has_text="heard: op-7").locator("button", has_text="Marker").click()
+    expect(page, "#alarm ul", "op-7")
+    expect(page, "#alarm ul", "marked: ")
     expect(page, "#alarm", "open anomal")
+
+
+@pytest.mark.parametrize(
+    ("told", "lane", "warnings"),
+    [
+        ({}, "lane unknown", []),
+        ({"overlap_needed_m": 0.11}, "no lane beside to join", []),
+        (
+            {"overlap_needed_m": 0.11, "offset_m": 0.65, "overlap_m": -0.6},
+            "steer 0.65 m left; overlap −0.60 m, coils must overlap 0.11 m",
+            [],
+        ),
+        (
+            {"overlap_needed_m": 0.11, "offset_m": -0.01, "overlap_m": 0.06, "missing": "right", "missing_m": 0.15},
+            "on the lane; overlap 0.06 m, coils must overlap 0.11 m",
+            ["missing a strip of 0.15 m on your right"],
+        ),
+        ({"is_on_unsearched": True}, "lane unknown", ["wheels on unsearched ground"]),
+        ({"is_on_unsearched": False}, "lane unknown", []),
+    ],
+)
+def test_guidance_is_said_in_words(page, told, lane, warnings):
+    """Where to steer, what was left out, what the wheels were on; what is unknown is never said to be good."""
+    names = ("offset_m", "overlap_m", "overlap_needed_m", "missing", "missing_m", "is_on_unsearched")
+    words = page.evaluate(
+        "async (told) => { const words = await import('/words.js');"
+        " return [words.laneInWords(told), words.warningsInWords(told)]; }",
+        dict.fromkeys(names) | told,
+    )
+    assert words == [lane, warnings]
+
+
+def test_the_nearest_gap_is_never_told_without_the_warning(page):
+    """Cause, area, distance, bearing, and that it is no route."""
+    gap = {
+        "cause": "out_of_spec",
+        "area_m2": 1.25,
+        "distance_m": 4.5,
+        "bearing_deg": 7.2,
+        "warning": "not a safe route",
+    }
+    words = page.evaluate("async (gap) => (await import('/words.js')).gapInWords(gap)", gap)
+    assert words == "nearest gap (out of spec, 1.3 m²): 4.5 m at 007°. NOT A SAFE ROUTE"
 
 
 def test_the_alarm_sound_says_whether_it_can_be_heard(page):

@@ -15,7 +15,15 @@ from controller.core.alarm_events import (
 )
 from controller.core.alarms import AlarmState
 from controller.core.cells import CellState
-from controller.core.check_events import BlockEnded, BlockOpened, CheckEnded, SelfTested, SpecSet, Verdict
+from controller.core.check_events import (
+    BlockEnded,
+    BlockOpened,
+    CheckEnded,
+    RuleVerdict,
+    SelfTested,
+    SpecSet,
+    Verdict,
+)
 from controller.core.effects import (
     CreditState,
     LinkCounters,
@@ -749,3 +757,39 @@ def test_samples_without_a_dictionary_are_refused_and_counted(machine):
     machine.state.heads[0].detector = None
     machine.run(1.5)
     assert "samples without a dictionary" in {event.cause for event in machine.of(LinkCounters)}
+
+
+def test_ground_between_signals_without_end_does_not_count(ready_machine):
+    """A second of signal in each and a half: most of it. Ten seconds after the last one, ground counts again."""
+    start = ready_machine.seconds
+
+    def signal(seconds):
+        values = np.zeros(CHANNELS)
+        values[1] = 60.0 if start + 1.0 <= seconds < start + 16.0 and (seconds - start) % 1.5 < 1.0 else 0.0
+        return values
+
+    ready_machine.signal = signal
+    ready_machine.drive(14.0)
+    assert "signal_density" in ready_machine.credit_reasons
+    density = [event for event in ready_machine.of(RuleVerdict) if event.rule == "signal-share" and not event.is_kept]
+    assert density[0].value > density[0].limit == 0.5
+    ready_machine.drive(14.0)
+    assert "signal_density" not in ready_machine.credit_reasons
+
+
+def test_a_machine_that_could_not_stop_in_time_is_told_so_and_searches_all_the_same():
+    """Unknown brakes, weak brakes, good brakes: the rule is in the record, and credit does not hang on it."""
+    verdicts = {}
+    for name, changes in {
+        "unknown": {},
+        "weak": {"contacts_m": ((0.9, 0.0),), "stop_delay_s": 1.0, "braking_m_s2": 0.5},
+        "good": {"contacts_m": ((0.5, 0.0),), "stop_delay_s": 0.2, "braking_m_s2": 3.0},
+    }.items():
+        plan = site()
+        vehicle = msgspec.structs.replace(plan.vehicle, **changes)
+        driven = Machine(msgspec.structs.replace(plan, vehicle=vehicle)).ready()
+        driven.drive(4.0)
+        last = [event for event in driven.of(RuleVerdict) if event.rule == "stopping-distance"][-1]
+        verdicts[name] = (last.is_kept, last.value is not None and last.value > last.limit)
+        assert not driven.credit_reasons
+    assert verdicts == {"unknown": (False, False), "weak": (False, True), "good": (True, False)}
