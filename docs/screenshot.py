@@ -9,7 +9,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-READY = "parseFloat(document.querySelector('#totals tr:nth-child(2) td:last-child')?.textContent) > 21"  # provisional
+READY = "parseFloat(document.querySelector('#totals tr:nth-child(3) td:last-child')?.textContent) > 21"  # provisional
 
 
 def main(path: Path) -> None:

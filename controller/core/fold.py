@@ -30,6 +30,7 @@ from controller.core.tiles import TILE_CELLS, ByteArray, CellMark, disc, unpack_
 from firmware_bridge.records import BoolArray, UtcNs
 
 UNKNOWN_ERROR_M = 10.0  # of a place whose receiver stated none: twice that of a lone receiver
+UNKNOWN_TIME_M = 1.5  # of a place at an unknown instant: what the fastest profile drives in the longest latency
 _NO_CREDIT = 255
 
 BlockKey = tuple[str, int]  # session, block
@@ -71,7 +72,7 @@ class MapFold:
         self._planes: dict[str, PlaneSet] = {}
         self._specs = Specs()
         self._suspensions: set[Suspension] = set()
-        self._raised: set[AlarmKey] = set()
+        self._raised: dict[AlarmKey, bool] = {}  # whether it was raised in a function check
         self._acknowledged: set[AlarmKey] = set()
         self._marked: set[AlarmKey] = set()
         self._located: dict[AlarmKey, AlarmLocated] = {}
@@ -108,9 +109,9 @@ class MapFold:
     def _add_alarm(self, event: AnyEvent, session: str) -> None:
         match event:
             case AlarmRaised():
-                self._raised.add((session, event.alarm))
+                self._raised[session, event.alarm] = event.check is not None
             case AlarmLocated():
-                self._raised.add((session, event.alarm))
+                self._raised.setdefault((session, event.alarm), False)
                 self._located[session, event.alarm] = event
             case AlarmAcknowledged():
                 self._acknowledged.add((session, event.alarm))
@@ -326,22 +327,33 @@ class MapFold:
         places = []
         located = self._located.get(key)
         if located is not None and key[0] not in self.misplaced:
-            places.append((located.east_dmm, located.north_dmm, located.error_m))
+            places.append((located.east_dmm, located.north_dmm, self._error_m(located, self._raised[key])))
         plane = self.plane
         if life.place is not None and plane is not None:
             east, north = plane.project(*life.place)
             places.append((int(to_dmm(east)), int(to_dmm(north)), life.place_error_m))
         found = None
         for east_dmm, north_dmm, error_m in places:
-            radius_dmm = self.masked_dmm(error_m)
-            mask = disc(tx, ty, east_dmm, north_dmm, radius_dmm)
+            mask = disc(tx, ty, east_dmm, north_dmm, self._masked_dmm(error_m))
             if mask is not None:
                 found = mask if found is None else found | mask
         return found
 
-    def masked_dmm(self, error_m: float | None) -> int:
-        """How far around an alarm's place ground does not count."""
+    def reach_dmm(self, located: AlarmLocated) -> int:
+        """How far around an alarm's place ground may not count."""
+        return self._masked_dmm(self._error_m(located, False))
+
+    def _masked_dmm(self, error_m: float | None) -> int:
         return int((self._masking_radius_m + (UNKNOWN_ERROR_M if error_m is None else error_m)) * DMM_PER_M)
+
+    @staticmethod
+    def _error_m(located: AlarmLocated, is_in_check: bool) -> float | None:
+        """Of an alarm's place. A function check's own item is where the machine stands, as far as anybody knows."""
+        if located.error_m is None and is_in_check:
+            return 0.0
+        if located.error_m is None and located.error_95_m is not None:
+            return located.error_95_m + UNKNOWN_TIME_M
+        return located.error_m
 
     def _decided(self) -> Decided:
         if self._known is None:

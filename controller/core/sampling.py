@@ -44,6 +44,7 @@ OUTPUT_RETRY_NS = 200 * MS
 LATENESS_NS_MAX = 250 * MS  # at 1.5 m/s an alarm this late is 0.4 m late, within any head's lead on the wheels
 BACKLOG_NS_MAX = SECOND  # promise P5: no more than this may be lost
 REPEATED_SAMPLES_MAX, REPEATED_NS_MAX = 10_000, 2 * SECOND  # of a line that repeats or reorders
+_SIGNAL_OR_FAULT = Reason.SIGNAL_PRESENT.bit | Reason.HEAD_FAULT.bit
 OUTPUT_ATTEMPTS = 3  # after these the alarm path no longer counts as proven
 
 
@@ -259,7 +260,8 @@ def _standing(state: State, head: HeadState, times_ns: IntArray) -> tuple[IntArr
 
 def _density(head: HeadState, reasons: IntArray, times_ns: IntArray, block_numbers: IntArray) -> IntArray:
     """`signal_density` where most of the last seconds was in signal: int64 (n,). A check's own items are none."""
-    is_in_signal: BoolArray = np.bitwise_or.reduce(reasons, axis=1) & Reason.SIGNAL_PRESENT.bit != 0
+    # A stuck channel may stay above its threshold for ever: it is a fault, and its neighbours see what they see.
+    is_in_signal: BoolArray = (reasons & _SIGNAL_OR_FAULT == Reason.SIGNAL_PRESENT.bit).any(axis=1)
     share = head.density.take(is_in_signal if head.check is None else np.zeros_like(is_in_signal))
     return head.rules.judge_each(Metric.SIGNAL_SHARE, share, times_ns, block_numbers != NO_BLOCK)
 

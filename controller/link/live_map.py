@@ -98,7 +98,7 @@ class LiveMap:
         return totals_of(counts, self._fold.boundary_cells())
 
     def _around(self, alarm: AlarmLocated) -> set[tuple[int, int]]:
-        reach = self._fold.masked_dmm(alarm.error_m) + CELL_DMM
+        reach = self._fold.reach_dmm(alarm) + CELL_DMM
         columns = range((alarm.east_dmm - reach) // TILE_DMM, (alarm.east_dmm + reach) // TILE_DMM + 1)
         rows = range((alarm.north_dmm - reach) // TILE_DMM, (alarm.north_dmm + reach) // TILE_DMM + 1)
         return {(tx, ty) for tx in columns for ty in rows}

@@ -229,10 +229,20 @@ def test_a_reopened_alarm_takes_the_ground_again():
 
 
 def test_an_alarm_of_a_receiver_that_stated_no_error_hides_ten_metres():
-    """Unknown is never good."""
-    things = alarm_at("s1", 5)
-    unknown = [(n, msgspec.structs.replace(e, error_m=None)) for n, e in things if isinstance(e, AlarmLocated)]
-    assert cells_of(folded([*session("s1", 0), *unknown]), CellState.SEARCHED) == 0
+    """Unknown is never good. An unknown instant alone is a metre and a half; a check's item lies where it is held."""
+    raised, (name, located), marked = alarm_at("s1", 5)
+    hidden = {}
+    for what, changes in {
+        "place": {"error_m": None, "error_95_m": None},
+        "instant": {"error_m": None, "error_95_m": 0.0},
+        "known": {},
+    }.items():
+        things = [raised, (name, msgspec.structs.replace(located, **changes)), marked]
+        hidden[what] = cells_of(folded([*session("s1", 0), *things]), CellState.SIGNAL_OPEN)
+    assert hidden["place"] == 800 > hidden["instant"] > hidden["known"] > 0
+    unknown = msgspec.structs.replace(located, error_m=None, error_95_m=None)
+    in_check = [(name, msgspec.structs.replace(raised[1], check=1)), (name, unknown)]
+    assert cells_of(folded([*session("s1", 0), *in_check]), CellState.SIGNAL_OPEN) <= hidden["known"]
 
 
 def test_a_missed_item_suspends_the_head_back_to_its_last_proof_in_every_session():
