@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 PEERS := $(VENV)/peers
 ARGS ?=
 
-.PHONY: setup demo test lint packages peers bench fuzz seeds curves recorded picture clean
+.PHONY: setup demo test lint packages peers bench fuzz seeds coverage curves recorded picture clean
 
 setup: $(STAMP)
 
@@ -54,6 +54,16 @@ fuzz: setup
 N ?= 100
 seeds: setup
 	$(BIN)/python -m sim seeds --count $(N) $(ARGS)
+
+# Every branch of what credit and alarms stand on, by the core's own tests; exits with 2 below 100 %. Some six minutes.
+PROVEN := rules rulebook coverage mapping passes tile_map checks check_requests check_events alarms alarm_events \
+	decisions requests density speed reasons
+comma := ,
+empty :=
+coverage: setup
+	$(BIN)/python -m coverage run --branch --source=controller/core -m pytest -q tests/controller/core $(ARGS)
+	$(BIN)/python -m coverage report --show-missing --fail-under=100 \
+		--include="$(subst $(empty) $(empty),$(comma),$(PROVEN:%=controller/core/%.py))"
 
 # What the instant alarm finds on simulated fields, beside its rivals: figures, and docs/curves.png; about three minutes.
 curves: setup

@@ -34,7 +34,6 @@ from controller.core.inputs import (
     HeadRequest,
     ReportChange,
     ReportMissedItem,
-    RunSelfTest,
 )
 from controller.core.sampling import set_output
 from controller.core.self_test import begin_self_test
@@ -102,7 +101,7 @@ def take_head_request(state: State, request: HeadRequest, now_ns: MonoNs, out: O
             return None
         case ReportMissedItem():
             return _suspend(state, head, request, now_ns, out)
-        case RunSelfTest():
+        case _:
             return begin_self_test(state, head, request.person, now_ns, out)
 
 

@@ -121,8 +121,6 @@ def erode(raster: BoolArray, radius_dmm: int) -> BoolArray:
     result = np.ones_like(raster)
     for row in range(-reach, reach + 1):
         gap = max(abs(row) - 1, 0) * SUBCELL_DMM
-        if gap > radius_dmm:
-            continue
         half = math.isqrt(radius_dmm**2 - gap**2) // SUBCELL_DMM + 1
         lines = sums[reach + row : reach + row + height]
         left = reach - half

@@ -1,5 +1,8 @@
 """How well the instant alarm finds, against what nothing can beat and against rivals on the same bytes."""
 
+import itertools
+
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -23,7 +26,7 @@ def test_on_quiet_ground_the_detector_is_near_the_clairvoyant_and_above_every_ri
 
 
 def test_on_mineralised_ground_the_detector_is_above_the_thresholds_that_do_not_adapt():
-    """At ten alarms per 100 m2. A moving median of a second is still better there: docs/SIMULATOR.md says by how much."""
+    """At ten alarms per 100 m2. A moving median of a second is better there still; docs/SIMULATOR.md says so."""
     field = field_of(Panel("mineralised", LOW_METAL), seed=1, lanes=3, length_m=10.0)
     found = {line: found_at(curve(line, [field]), 10.0) for line in ("firmground", "hratc", "fixed")}
     assert found["firmground"] > max(found["hratc"], found["fixed"])
@@ -32,8 +35,8 @@ def test_on_mineralised_ground_the_detector_is_above_the_thresholds_that_do_not_
 def test_the_clairvoyant_trades_one_error_for_the_other(neutral):
     """A higher threshold finds no more and alarms no more; at the signal's own size half of one item is found."""
     points = [clairvoyant(neutral, threshold) for threshold in np.linspace(0.0, 8.0, 20)]
-    assert all(a.found >= b.found and a.false_per_100_m2 > b.false_per_100_m2 for a, b in zip(points, points[1:]))
-    one = type(neutral)(**{name: getattr(neutral, name) for name in neutral.__struct_fields__} | {"snr": np.array([5.0])})
+    assert all(a.found >= b.found and a.false_per_100_m2 > b.false_per_100_m2 for a, b in itertools.pairwise(points))
+    one = msgspec.structs.replace(neutral, snr=np.array([5.0]))
     assert clairvoyant(one, 5.0).found == pytest.approx(0.5)
 
 

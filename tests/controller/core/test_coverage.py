@@ -233,3 +233,9 @@ def test_the_footprint_holds_the_cells_whose_centre_is_near():
     """Drawn ground is by cell centre: it is never credit."""
     cells = footprint_cells(np.array([[250, 250]]), 500)
     assert sorted(map(tuple, cells.tolist())) == [(-1, 0), (0, -1), (0, 0), (0, 1), (1, 0)]
+
+
+def test_nothing_seen_is_nothing_credited_and_nowhere_passed_is_no_footprint():
+    """Empty in, empty out, in shape too."""
+    assert credited_cells(np.empty((0, 3), dtype=np.int64), 100).shape == (0, 2)
+    assert footprint_cells(np.empty((0, 2), dtype=np.int64), 2_000).shape == (0, 2)

@@ -306,3 +306,17 @@ def test_a_boundary_that_is_no_polygon_counts_for_nothing():
     fold = folded([good, msgspec.structs.replace(good, seq=2, version=2, ring=bow)])
     assert fold.totals().task_m2 == 4.0
     assert "no polygon" in fold.refused[2]
+
+
+def test_a_marker_that_people_measured_hides_the_ground_of_an_alarm_without_a_position():
+    """The alarm itself has no place on the map; where its marker stands, nothing counts until it is closed."""
+    ((_, raised), *_) = alarm_at("s1", 5)
+    things = [*session("s1", 0), ("s1", raised)]
+    assert cells_of(folded(things), CellState.SIGNAL_OPEN) == 0
+    tagged = msgspec.structs.replace(steps()[0], session="s1", place=box(20, 10, 21, 11)[0], error_m=0.05)
+    assert cells_of(folded([*things, tagged]), CellState.SIGNAL_OPEN) > 20
+    unmeasured = msgspec.structs.replace(tagged, error_m=None)
+    assert cells_of(folded([*things, unmeasured]), CellState.SIGNAL_OPEN) == 800
+    gone = [*things, tagged, *closed(HOUR_NS)]
+    assert cells_of(folded(gone), CellState.SIGNAL_OPEN) == 0
+    assert due_causes(folded(gone)) == {DueCause.AFTER_INVESTIGATION}
