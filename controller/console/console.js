@@ -89,7 +89,8 @@ function showMotion(snapshot, isBlind, age) {
   const speed = snapshot?.speed_m_s ?? null, limit = snapshot?.speed_limit_m_s ?? null;
   const isFixOld = fixAge === null || fixAge > STALE_MS;
   section.replaceChildren(
-    value("speed", isBlind || isFixOld || speed === null ? "unknown" : `${speed.toFixed(1)} of ${limit.toFixed(1)} m/s (${limitInWords(snapshot.speed_limit_by)})`, speed > limit),
+    value(snapshot === null ? "speed" : `speed, limit by ${limitInWords(snapshot.speed_limit_by)}`,
+      isBlind || isFixOld || speed === null ? "unknown" : `${speed.toFixed(1)} of ${limit.toFixed(1)} m/s`, speed > limit),
     value("fix", isBlind || isFixOld ? "unknown" : snapshot.fix_class, isFixOld),
     value("95 % error", isBlind || isFixOld || snapshot.fix_error_95_m === null ? "unknown" : `${snapshot.fix_error_95_m.toFixed(3)} m`, false),
     value("fix age", ageInWords(fixAge), isFixOld),
@@ -205,7 +206,7 @@ function showAlarms() {
     else {
       if (alarm.acknowledged_by) item.append(`heard: ${alarm.acknowledged_by}`);
       else item.append(button("Heard", () => ask({ request: "acknowledge_alarm", alarm: alarm.alarm })));
-      item.append(button(`Marker ${alarm.alarm} stands`, () => ask({
+      item.append(button("Marker stands", () => ask({
         request: "mark_alarm", alarm: alarm.alarm, tag: String(alarm.alarm), is_by_hand: true,
       })));
     }

@@ -110,7 +110,9 @@ def _lane(pose: Pose, bar: Bar, reach_m: float, state_at: StateAt) -> tuple[floa
     found = None
     for side, sign in ((Side.LEFT, 1.0), (Side.RIGHT, -1.0)):
         line = np.stack([np.full(len(outwards), bar.x_m + AHEAD_M), middle + sign * outwards], axis=1)
-        good = np.flatnonzero(_is_good(state_at(_places(pose, line))))
+        states = state_at(_places(pose, line))
+        # An open alarm on the next strip's edge hides that the strip is there; what it hides is nothing to steer for.
+        good = np.flatnonzero(_is_good(states) | (states == CellState.SIGNAL_OPEN))
         if len(good):
             overlap = half + reach_m - float(outwards[good[0]])
             if found is None or overlap > found[1]:

@@ -66,7 +66,8 @@ def test_why_ground_does_not_count_is_a_sentence(page):
     """No check has passed: the reason in words; speed against its limit; fix class and age."""
     expect(page, "#credit", "Not counting")
     expect(page, "#credit", "no passed function check")
-    expect(page, "#motion", "of 1.2 m/s (profile)")
+    expect(page, "#motion", "of 1.2 m/s")
+    expect(page, "#motion", "limit by profile")
     expect(page, "#guidance", "lane unknown")
     expect(page, "#motion", "fixed")
     expect(page, "#links", "open")

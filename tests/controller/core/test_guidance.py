@@ -42,6 +42,12 @@ def test_the_nearer_of_two_lanes_is_joined_and_too_much_overlap_is_given_back():
     assert (told.offset_m, told.overlap_m) == (0.25, 0.3)
 
 
+def test_an_open_alarm_on_the_next_strips_edge_hides_no_strip():
+    """The lane is where it was; there is nothing to steer for beneath the alarm."""
+    strips = (-3.0, -1.249, CellState.SEARCHED), (-1.249, -1.049, CellState.SIGNAL_OPEN)
+    assert guide(NORTHWARDS, None, BAR, (), ground(*strips)).offset_m == 0.65
+
+
 @pytest.mark.parametrize("heading_deg", [0.0, 90.0, 213.0])
 def test_left_is_the_drivers_left_whatever_the_heading(heading_deg):
     """A searched half plane on the machine's left."""
